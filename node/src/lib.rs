@@ -1,0 +1,4 @@
+//! The Kith daemon: `app` decides, `net` carries, `api` serves local clients.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod net;

@@ -1,0 +1,212 @@
+//! The plain data that passes between the app and the net task.
+//! Must not know libp2p: the simulated world speaks these types too.
+
+use kith_protocol::{RecordKey, Timestamp};
+
+/// Names a transport peer: the base58 text of its libp2p PeerId.
+///
+/// It says nothing about who a person is: transport keys rotate, and only end-to-end receipts count as delivered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerName(pub String);
+
+/// Names one inbound frame until its verdict is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboundToken(pub u64);
+
+/// Holds one envelope with the routing header that travels outside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Routing tag of the recipient's mailbox, 16 bytes; all zero on a direct delivery.
+    pub tag: [u8; 16],
+    /// When a holder may drop the envelope.
+    pub expires: Timestamp,
+    /// The sealed envelope, at most `limits::ENVELOPE_MAX` bytes.
+    pub envelope: Vec<u8>,
+}
+
+/// Tells a delivering peer what became of its frame; sent only after the commit that stored it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Stored on disk (or stored before).
+    Accepted,
+    /// Not now: the inbound allowance or a queue is full.
+    Busy {
+        /// How long the sender should wait, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// Never in this form: nothing here opens it. The same answer for every reason, so that it is no oracle.
+    Refused,
+}
+
+/// Says how one attempt to deliver a frame ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliverOutcome {
+    /// The peer holds it durably.
+    Accepted,
+    /// The peer asks to wait.
+    Busy {
+        /// In milliseconds, as the peer said it; the app bounds it.
+        retry_after_ms: u64,
+    },
+    /// The peer answered that it cannot use this envelope.
+    Refused,
+    /// No answer: not connected, dial failed, timed out, stream broke. Whether it arrived is unknown.
+    Unreachable {
+        /// A short reason for `why`, without addresses.
+        why: &'static str,
+    },
+}
+
+/// What the app asks of the net task; made only from committed effects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetCommand {
+    /// Delivers a frame over a live connection to the peer, else dials its addresses first. Answered by
+    /// `NetEvent::DeliverDone` exactly once unless the net task stops.
+    Deliver {
+        /// Chosen by the app; comes back in the answer.
+        attempt: u64,
+        /// Whom to deliver to.
+        peer: PeerName,
+        /// Multiaddresses known for it (may be empty: then a live connection or the address book serves).
+        addresses: Vec<String>,
+        /// What to deliver.
+        frame: Frame,
+    },
+    /// Answers an inbound frame.
+    Answer {
+        /// Which frame.
+        token: InboundToken,
+        /// What became of it.
+        verdict: Verdict,
+    },
+    /// Looks records up: asks the hinted peers directly, the DHT beside it. Answered by `NetEvent::Found`.
+    Fetch {
+        /// Chosen by the app; comes back in the answer.
+        query: u64,
+        /// Record keys to look for.
+        keys: Vec<RecordKey>,
+        /// Multiaddresses (with or without /p2p) to ask directly; untrusted.
+        hints: Vec<String>,
+    },
+    /// Replaces this node's own records: answers direct requests with them, puts them into the DHT now, when the first
+    /// server peer appears, when the nearest nodes change and every 8 h. Each round is told by `NetEvent::Published`.
+    Publish {
+        /// Record key and record bytes.
+        records: Vec<(RecordKey, Vec<u8>)>,
+    },
+    /// Dials addresses (link hints, bootstrap) and offers them to the DHT; untrusted, failures are quiet.
+    Dial {
+        /// Multiaddresses.
+        addresses: Vec<String>,
+    },
+    /// Replaces the set of peers whose connections are kept open (contacts).
+    Protect {
+        /// Peers of contacts.
+        peers: Vec<PeerName>,
+    },
+    /// Replaces the set of blocked peers; their connections are closed.
+    Block {
+        /// Blocked peers.
+        peers: Vec<PeerName>,
+    },
+    /// Lowers a peer's score for a fault that is the peer's (`Fault::Peer`).
+    Fault {
+        /// Who sent it.
+        peer: PeerName,
+    },
+}
+
+/// What the net task tells the app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetEvent {
+    /// A frame came in; its peer waits for `NetCommand::Answer`.
+    Inbound {
+        /// Names the frame.
+        token: InboundToken,
+        /// Who carried it (not who wrote it).
+        from: PeerName,
+        /// What came.
+        frame: Frame,
+    },
+    /// Ends a `NetCommand::Deliver`.
+    DeliverDone {
+        /// The app's number.
+        attempt: u64,
+        /// How it ended.
+        outcome: DeliverOutcome,
+    },
+    /// Ends a `NetCommand::Fetch`: every candidate record found, checked for shape and signature, newest first per key.
+    Found {
+        /// The app's number.
+        query: u64,
+        /// Record key and record bytes.
+        records: Vec<(RecordKey, Vec<u8>)>,
+        /// How many peers answered at all (0: nobody reachable).
+        asked: u32,
+    },
+    /// One round of publishing ended.
+    Published {
+        /// How many distinct peers acknowledged at least one record.
+        stored: u32,
+    },
+    /// A connection to a peer came up (first one).
+    PeerUp {
+        /// Who.
+        peer: PeerName,
+    },
+    /// The last connection to a peer is gone.
+    PeerDown {
+        /// Who.
+        peer: PeerName,
+    },
+    /// The addresses under which others can reach this node changed.
+    Addresses {
+        /// This node's transport name.
+        peer: PeerName,
+        /// Multiaddresses without /p2p, best first, at most 8.
+        addresses: Vec<String>,
+    },
+}
+
+/// Which transport a connection uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// TCP with Noise and Yamux.
+    Noise,
+    /// QUIC (TLS 1.3).
+    Quic,
+}
+
+/// One connected or known peer, for `peer list`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Who.
+    pub peer: PeerName,
+    /// Whether a connection is open, and over what.
+    pub transport: Option<Transport>,
+    /// The address of that connection, or the newest known one.
+    pub address: Option<String>,
+    /// Round trip of the last ping in microseconds.
+    pub rtt_us: Option<u64>,
+    /// Score: 0 is neutral, lower is worse; at or below `limits` the peer is banned.
+    pub score: i32,
+    /// Banned by the user or by score.
+    pub banned: bool,
+}
+
+/// A picture of the net task, renewed at least every second while something changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetStatus {
+    /// This node's transport name; empty until the swarm is up.
+    pub peer: String,
+    /// Addresses listened on, with /p2p.
+    pub listen: Vec<String>,
+    /// Connected peers, and banned ones.
+    pub peers: Vec<PeerStatus>,
+    /// Whether this node serves the DHT.
+    pub dht_server: bool,
+    /// Peers in the routing table.
+    pub routing: u32,
+    /// Peers that acknowledged the last publishing round.
+    pub published_to: u32,
+}

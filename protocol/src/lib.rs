@@ -1,0 +1,11 @@
+//! What is true of Kith whoever carries it: keys, handshake, ratchet, envelopes, wire formats and their limits.
+//! Must not know sockets, files, clocks or global randomness: `now` and `rng` are arguments.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod fault;
+mod id;
+mod time;
+
+pub use fault::Fault;
+pub use id::{AccountId, ChannelId, DeviceId, EnvelopeId, MessageId, ParseIdError, RecordKey};
+pub use time::{Day, Timestamp};
