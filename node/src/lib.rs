@@ -1,4 +1,8 @@
 //! The Kith daemon: `app` decides, `net` carries, `api` serves local clients.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod api;
+pub mod app;
 pub mod net;
+
+pub use api::error::{Code, UserError};

@@ -1,0 +1,122 @@
+//! What a local client can ask to be changed, already resolved and parsed.
+//! Must not know HTTP or how things are shown.
+
+use crate::api::error::UserError;
+use crate::api::types::{Contact, Done, Me, SendReply, Verification};
+use kith_protocol::{AccountId, MessageId};
+use serde::{Deserialize, Serialize};
+
+/// Changes something.
+///
+/// It serialises so that a repeated request can be told from another one under the same idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Sends a text. Answered by `Outcome::Sent`.
+    Send {
+        /// To whom.
+        to: AccountId,
+        /// The text: not empty, within the limit (checked again by the app).
+        body: String,
+        /// After how many milliseconds it disappears.
+        expires_after_ms: Option<u64>,
+    },
+    /// Marks messages read up to one, or all. Answered by `Outcome::Done`.
+    MarkRead {
+        /// Whose conversation.
+        conversation: AccountId,
+        /// That one included; everything if none.
+        up_to: Option<MessageId>,
+    },
+    /// Adds a contact. Known already: not an error, the name is set if given. Answered by `Outcome::Contact`.
+    ContactAdd {
+        /// As pasted.
+        code_or_link: String,
+        /// The name to use here.
+        name: Option<String>,
+    },
+    /// Accepts a stranger's request. Answered by `Outcome::Contact`.
+    ContactAccept {
+        /// Who.
+        account: AccountId,
+    },
+    /// Shows the safety number; with digits compares, and on a match marks as verified (`unverified` otherwise).
+    /// Answered by `Outcome::Verification`.
+    ContactVerify {
+        /// Who.
+        account: AccountId,
+        /// As read on the other side; other characters than digits are ignored.
+        digits: Option<String>,
+    },
+    /// Gives a contact another name here. Answered by `Outcome::Contact`.
+    ContactRename {
+        /// Who.
+        account: AccountId,
+        /// Not empty.
+        name: String,
+    },
+    /// Blocks. Answered by `Outcome::Contact`.
+    ContactBlock {
+        /// Who.
+        account: AccountId,
+    },
+    /// Unblocks. Answered by `Outcome::Contact`.
+    ContactUnblock {
+        /// Who.
+        account: AccountId,
+    },
+    /// Removes a contact, its sessions and outbox; messages stay. Answered by `Outcome::Done`.
+    ContactRemove {
+        /// Who.
+        account: AccountId,
+    },
+    /// Changes the name that contacts see. Answered by `Outcome::Me`.
+    SetName {
+        /// May be empty.
+        name: String,
+    },
+    /// Makes a new reach secret: the old code stops working for strangers. Answered by `Outcome::Me`.
+    RotateReach,
+    /// Tries waiting messages now: one, or all. Answered by `Outcome::Done`.
+    OutboxRetry {
+        /// Which; all if none.
+        message: Option<MessageId>,
+    },
+    /// Gives a waiting message up. Answered by `Outcome::Done`.
+    OutboxCancel {
+        /// Which.
+        message: MessageId,
+    },
+    /// Bans a transport peer. Answered by `Outcome::Done`.
+    PeerBan {
+        /// Its whole peer id.
+        peer: String,
+    },
+    /// Lifts a ban. Answered by `Outcome::Done`.
+    PeerUnban {
+        /// Its whole peer id.
+        peer: String,
+    },
+    /// Drops the sessions with a contact's devices; the next message starts new ones. Answered by `Outcome::Done`.
+    SessionReset {
+        /// Who.
+        account: AccountId,
+    },
+}
+
+/// What a command answers. Kept as JSON under its idempotency key (not as bincode: the types are JSON types).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// A message was queued.
+    Sent(SendReply),
+    /// A contact as it is now.
+    Contact(Contact),
+    /// A safety number.
+    Verification(Verification),
+    /// My account as it is now.
+    Me(Me),
+    /// Nothing else to tell.
+    Done(Done),
+}
+
+/// The answer to a command.
+pub type Reply = Result<Outcome, UserError>;
