@@ -2,9 +2,13 @@
 //! Must not know sockets, files, clocks or global randomness: `now` and `rng` are arguments.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod crypto;
 mod fault;
 mod id;
+pub mod limits;
+mod proto;
 mod time;
+pub mod wire;
 
 pub use fault::Fault;
 pub use id::{AccountId, ChannelId, DeviceId, EnvelopeId, MessageId, ParseIdError, RecordKey};

@@ -1,0 +1,73 @@
+//! Every domain string in one list, so that none is used for two purposes. All start with `kith/v1/`.
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = concat!("kith/v1/", $text);)*
+
+        /// Lists every label, for the test that no two are equal.
+        pub const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+labels! {
+    /// Factor that blinds an account key for a day.
+    BLIND_FACTOR = "blind/factor";
+    /// Fresh signing prefix of a blinded key.
+    BLIND_PREFIX = "blind/prefix";
+
+    /// Seed of the account root key, from the recovery phrase.
+    ACCOUNT_ROOT = "account/root";
+    /// Identifier of a device.
+    DEVICE_ID = "device/id";
+    /// Operation of a device log: signature and hash.
+    DEVICE_OP = "device/op";
+    /// Proof by a new device that it holds its keys.
+    DEVICE_PROOF = "device/proof";
+    /// Safety number of two accounts.
+    SAFETY_NUMBER = "safety-number";
+
+    /// Prekey bundle: signature and id.
+    BUNDLE = "bundle";
+    /// One-time key signed by its device.
+    ONE_TIME_KEY = "one-time-key";
+    /// Certificate that a blinded daily key gives to a record key.
+    RECORD_CERTIFICATE = "record/certificate";
+    /// Record signed by its record key.
+    RECORD = "record";
+    /// Key of a record in the DHT.
+    RECORD_KEY = "record/key";
+    /// Key that encrypts a record's value.
+    RECORD_VALUE = "record/value";
+
+    /// Envelope: HPKE info.
+    ENVELOPE = "envelope";
+    /// Identifier of an envelope.
+    ENVELOPE_ID = "envelope/id";
+
+    /// Handshake transcript and key derivation.
+    HANDSHAKE = "handshake";
+    /// Root step with a Diffie-Hellman result alone.
+    RATCHET_ROOT = "ratchet/root";
+    /// Root step that also takes an ML-KEM secret.
+    RATCHET_ROOT_PQ = "ratchet/root-pq";
+    /// Message key and nonce.
+    RATCHET_MESSAGE = "ratchet/message";
+    /// Associated data of a ratchet message.
+    RATCHET_AD = "ratchet/ad";
+    /// Identifier of a session.
+    SESSION_ID = "session/id";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_printable_and_start_alike() {
+        let distinct: std::collections::BTreeSet<_> = ALL.iter().collect();
+        assert_eq!(distinct.len(), ALL.len());
+        for label in ALL {
+            assert!(label.starts_with("kith/v1/") && label.bytes().all(|b| b.is_ascii_graphic()), "{label}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What every decoder must refuse, tried on a sample of every message type. A new type is one line in `every_type!`.
+
+use super::*;
+use crate::proto;
+
+/// Tries everything on one valid encoding: `accept` says whether bytes decode, and to what they encode back.
+pub(crate) fn refuses_every_second_spelling(name: &str, valid: &[u8], accept: &dyn Fn(&[u8]) -> Option<Vec<u8>>) {
+    let check = |what: &str, bytes: &[u8]| {
+        if let Some(again) = accept(bytes) {
+            assert_eq!(again, bytes, "{name}: {what} was accepted as something else");
+        }
+    };
+    let refused = |what: &str, bytes: &[u8]| assert_eq!(accept(bytes), None, "{name}: {what} was accepted");
+    assert_eq!(accept(valid).as_deref(), Some(valid), "{name}: the sample itself");
+    assert!(!valid.is_empty(), "{name}: an empty sample shows nothing");
+
+    for cut in 0..valid.len() {
+        check("a truncation", &valid[..cut]);
+    }
+    for bit in 0..valid.len() * 8 {
+        let mut bent = valid.to_vec();
+        bent[bit / 8] ^= 1 << (bit % 8);
+        check("a flipped bit", &bent);
+    }
+    let with = |tail: &[u8]| [valid, tail].concat();
+    refused("a trailing zero", &with(&[0]));
+    refused("a trailing byte", &with(&[0xff]));
+    refused("the message twice", &with(valid));
+    refused("an unknown number field", &with(&[0xf8, 0x3f, 1])); // field 1023, varint
+    refused("an unknown bytes field", &with(&[0xfa, 0x3f, 1, 0])); // field 1023, length-delimited
+    refused("a group", &with(&[0xfb, 0x3f, 0xfc, 0x3f]));
+    refused("a length of 4 GiB", &with(&[0xfa, 0x3f, 0xff, 0xff, 0xff, 0xff, 0x0f]));
+    refused("a length of 2^64 - 1", &with(&[&[0xfa, 0x3f][..], &[0xff; 9], &[1]].concat()));
+    if valid[0] & 7 == 2 {
+        refused("a first field of 4 GiB", &[&valid[..1], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat());
+    }
+
+    // The same fields in another spelling: a tag with a needless continuation byte, the first field written twice.
+    let (tag, rest) = valid.split_first().unwrap();
+    assert!(*tag < 0x80, "{name}: field numbers above 15 need another sample here");
+    refused("a non-minimal tag", &[&[*tag | 0x80, 0], rest].concat());
+    let first = first_field(valid);
+    refused("a field given twice", &[first, valid].concat());
+    if let Some(longer) = lengthened_number(valid, first) {
+        refused("a non-minimal number", &longer);
+    }
+    refused("the first field last", &[&valid[first.len()..], first].concat());
+}
+
+/// Finds the bytes of the first field (a number or length-delimited).
+fn first_field(valid: &[u8]) -> &[u8] {
+    let number_end = 1 + valid[1..].iter().position(|b| *b < 0x80).unwrap() + 1;
+    match valid[0] & 7 {
+        0 => &valid[..number_end],
+        2 => {
+            let len = valid[1..number_end].iter().rev().fold(0usize, |n, b| n << 7 | usize::from(b & 0x7f));
+            &valid[..number_end + len]
+        }
+        other => panic!("wire type {other} is not used"),
+    }
+}
+
+/// Writes the first field's number or length with one more byte than needed.
+fn lengthened_number(valid: &[u8], first: &[u8]) -> Option<Vec<u8>> {
+    let end = 1 + first[1..].iter().position(|b| *b < 0x80)?;
+    let mut bytes = valid.to_vec();
+    bytes[end] |= 0x80;
+    bytes.insert(end + 1, 0);
+    Some(bytes)
+}
+
+fn generated<M: Message + Default>(sample: M) -> (Vec<u8>, impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    (encode(&sample), |bytes: &[u8]| decode::<M>(bytes, 1 << 20).ok().map(|m| encode(&m)))
+}
+
+/// Runs the checks over a sample of each generated message type, and fails if a `.proto` file defines one that is missing.
+macro_rules! every_type {
+    ($($file:ident :: $name:ident $sample:tt)*) => {
+        #[test]
+        fn c05_57_every_truncation_bit_flip_and_second_spelling_is_refused_or_is_another_message() {
+            $({
+                let (valid, accept) = generated(proto::$file::$name $sample);
+                refuses_every_second_spelling(stringify!($name), &valid, &accept);
+            })*
+        }
+
+        #[test]
+        fn c05_57_no_message_type_is_left_out() {
+            let mut sampled: Vec<_> = vec![$((stringify!($file).to_owned(), stringify!($name).to_owned())),*];
+            sampled.sort();
+            assert_eq!(sampled, defined_types());
+        }
+    };
+}
+
+/// Lists (file, message) of everything under `proto/`.
+fn defined_types() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/proto")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            if let Some(rest) = line.trim_start().strip_prefix("message ") {
+                found.push((file.clone(), rest.split([' ', '{']).next().unwrap().to_owned()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+every_type! {
+    // wire
+    wire::Signed { payload: vec![1, 2, 3], signature: vec![7; 64] }
+    wire::Sum { kind: 2, body: vec![1, 2, 3] }
+    wire::Extension { r#type: 300, critical: true, bytes: vec![1, 2, 3] }
+
+    // identity, prekeys, descriptor
+
+    // session, mailbox, content
+}
+
+#[test]
+fn c05_57_size_is_checked_before_parsing() {
+    let bytes = encode(&proto::wire::Sum { kind: 1, body: vec![0; 100] });
+    assert_eq!(decode::<proto::wire::Sum>(&bytes, bytes.len() - 1), Err(Error::TooLarge { max: bytes.len() - 1 }));
+    assert!(decode::<proto::wire::Sum>(&bytes, bytes.len()).is_ok());
+}
