@@ -25,7 +25,7 @@ pub(crate) fn refuses_every_second_spelling(name: &str, valid: &[u8], accept: &d
     let with = |tail: &[u8]| [valid, tail].concat();
     refused("a trailing zero", &with(&[0]));
     refused("a trailing byte", &with(&[0xff]));
-    refused("the message twice", &with(valid));
+    check("the message twice", &with(valid)); // a list may be longer; anything else changes in decoding
     refused("an unknown number field", &with(&[0xf8, 0x3f, 1])); // field 1023, varint
     refused("an unknown bytes field", &with(&[0xfa, 0x3f, 1, 0])); // field 1023, length-delimited
     refused("a group", &with(&[0xfb, 0x3f, 0xfc, 0x3f]));
@@ -40,11 +40,11 @@ pub(crate) fn refuses_every_second_spelling(name: &str, valid: &[u8], accept: &d
     assert!(*tag < 0x80, "{name}: field numbers above 15 need another sample here");
     refused("a non-minimal tag", &[&[*tag | 0x80, 0], rest].concat());
     let first = first_field(valid);
-    refused("a field given twice", &[first, valid].concat());
+    check("a field given twice", &[first, valid].concat());
     if let Some(longer) = lengthened_number(valid, first) {
         refused("a non-minimal number", &longer);
     }
-    refused("the first field last", &[&valid[first.len()..], first].concat());
+    check("the first field last", &[&valid[first.len()..], first].concat());
 }
 
 /// Finds the bytes of the first field (a number or length-delimited).
