@@ -11,3 +11,6 @@ pub mod secret;
 pub mod sign;
 
 pub use secret::Secret;
+
+#[cfg(test)]
+mod known_answer_test;

@@ -60,7 +60,7 @@ mod tests {
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
     #[test]
-    fn changing_any_bit_of_key_nonce_aad_or_ciphertext_is_noticed() {
+    fn r_crypto_1_changing_any_bit_of_key_nonce_aad_or_ciphertext_is_noticed() {
         let key = Secret::new([1; 32]);
         let sealed = seal(&key, &[2; 12], b"aad", b"plain");
         assert_eq!(open(&key, &[2; 12], b"aad", &sealed).unwrap().as_slice(), b"plain");

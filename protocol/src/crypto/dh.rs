@@ -107,12 +107,15 @@ fn is_canonical(bytes: &[u8; 32]) -> bool {
 }
 
 #[cfg(test)]
+mod hostile_test;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
     #[test]
-    fn both_sides_agree_and_every_made_key_parses() {
+    fn r_crypto_4_both_sides_agree_and_every_made_key_parses() {
         let mut rng = ChaCha20Rng::seed_from_u64(3);
         for _ in 0..20 {
             let (a, b) = (DhSecret::random(&mut rng), DhSecret::random(&mut rng));

@@ -48,7 +48,7 @@ mod tests {
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
     #[test]
-    fn only_the_holder_opens_and_only_under_the_same_info_and_aad() {
+    fn r_crypto_6_only_the_holder_opens_and_only_under_the_same_info_and_aad() {
         let mut rng = ChaCha20Rng::seed_from_u64(9);
         let (bob, mallory) = (DhSecret::random(&mut rng), DhSecret::random(&mut rng));
         let (enc, sealed) = seal(&bob.public(), b"info", b"aad", b"hello", &mut rng).unwrap();

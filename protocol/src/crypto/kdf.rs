@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn argon2_parameters_that_protect_nothing_or_cost_everything_are_refused() {
+    fn r_crypto_7_argon2_parameters_that_protect_nothing_or_cost_everything_are_refused() {
         for (memory_kib, passes, lanes) in
             [(8, 3, 4), (u32::MAX, 3, 4), (65_536, 0, 4), (65_536, 3, 0), (65_536, 99, 1)]
         {

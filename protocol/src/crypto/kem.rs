@@ -109,6 +109,9 @@ impl fmt::Debug for KemCiphertext {
 }
 
 #[cfg(test)]
+mod hostile_test;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};

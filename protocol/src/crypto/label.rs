@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_distinct_printable_and_start_alike() {
+    fn r_crypto_9_labels_are_distinct_printable_and_start_alike() {
         let distinct: std::collections::BTreeSet<_> = ALL.iter().collect();
         assert_eq!(distinct.len(), ALL.len());
         for label in ALL {

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_prints_no_byte_of_it() {
+    fn r_crypto_8_debug_prints_no_byte_of_it() {
         assert_eq!(format!("{:?}", Secret::new([0xab; 32])), "Secret<32>(..)");
     }
 

@@ -121,8 +121,21 @@ every_type! {
 }
 
 #[test]
-fn c05_57_size_is_checked_before_parsing() {
+fn r_wire_1_size_is_checked_before_parsing() {
     let bytes = encode(&proto::wire::Sum { kind: 1, body: vec![0; 100] });
     assert_eq!(decode::<proto::wire::Sum>(&bytes, bytes.len() - 1), Err(Error::TooLarge { max: bytes.len() - 1 }));
     assert!(decode::<proto::wire::Sum>(&bytes, bytes.len()).is_ok());
+}
+
+#[test]
+fn r_wire_2_explicit_default_and_other_field_order_are_refused() {
+    let refused =
+        |bytes: &[u8]| assert_eq!(decode::<proto::wire::Sum>(bytes, 100), Err(Error::NotCanonical), "{bytes:?}");
+    assert_eq!(decode(&[0x08, 1, 0x12, 1, 9], 100), Ok(proto::wire::Sum { kind: 1, body: vec![9] }));
+    refused(&[0x12, 1, 9, 0x08, 1]); // the other order
+    refused(&[0x08, 0, 0x12, 1, 9]); // kind 0, written out
+    refused(&[0x08, 1, 0x12, 0]); // an empty body, written out
+    refused(&[0x08, 0x81, 0x00, 0x12, 1, 9]); // 1 in two bytes
+    refused(&[0x08, 0x81, 0x80, 0x80, 0x80, 0x10, 0x12, 1, 9]); // 2^32 + 1, cut to 1
+    refused(&[0x08, 1, 0x12, 1, 9, 0x18, 1]); // an unknown field
 }

@@ -47,3 +47,45 @@ impl Signed {
         Ok(&self.payload)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Secret;
+
+    const LABEL: &str = "kith/v1/test";
+
+    #[test]
+    fn r_wire_3_payload_is_given_and_forwarded_as_it_came_and_only_under_its_label_and_key() {
+        let key = SigningKey::from_seed(&Secret::new([1; 32]));
+        // No message of ours encodes like this; it is the signer's bytes all the same.
+        let payload = vec![0xff, 0x00, 0x80, 0x80, 0x00];
+        let bytes = Signed::sign(LABEL, payload.clone(), &key).encode();
+        let came = Signed::decode(&bytes, bytes.len()).unwrap();
+        assert_eq!(came.verify(LABEL, &key.public()), Ok(payload.as_slice()));
+        assert_eq!(came.encode(), bytes);
+        assert_eq!(came.verify("kith/v1/other", &key.public()), Err(BadSignature));
+        assert_eq!(came.verify(LABEL, &SigningKey::from_seed(&Secret::new([2; 32])).public()), Err(BadSignature));
+        assert!(bytes.len() <= payload.len() + Signed::OVERHEAD);
+    }
+
+    #[test]
+    fn r_wire_4_id_depends_on_payload_and_label_and_not_on_the_signature() {
+        let signed = |seed, payload: &[u8]| {
+            Signed::sign(LABEL, payload.to_vec(), &SigningKey::from_seed(&Secret::new([seed; 32])))
+        };
+        let (a, b) = (signed(1, b"op"), signed(2, b"op"));
+        assert_ne!(a.signature, b.signature);
+        assert_eq!(a.id(LABEL), b.id(LABEL));
+        assert_ne!(a.id(LABEL), a.id("kith/v1/other"));
+        assert_ne!(a.id(LABEL), signed(1, b"oq").id(LABEL));
+    }
+
+    #[test]
+    fn r_wire_3_signature_of_another_length_is_refused() {
+        for len in [0, 63, 65] {
+            let wire = proto::wire::Signed { payload: vec![1], signature: vec![1; len] };
+            assert_eq!(Signed::decode(&encode(&wire), 1000), Err(Error::FieldLength { expected: 64 }));
+        }
+    }
+}
