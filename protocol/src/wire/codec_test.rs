@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::proto;
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 /// Tries everything on one valid encoding: `accept` says whether bytes decode, and to what they encode back.
 pub(crate) fn refuses_every_second_spelling(name: &str, valid: &[u8], accept: &dyn Fn(&[u8]) -> Option<Vec<u8>>) {
@@ -47,6 +51,31 @@ pub(crate) fn refuses_every_second_spelling(name: &str, valid: &[u8], accept: &d
     check("the first field last", &[&valid[first.len()..], first].concat());
 }
 
+/// Cuts, doubles, moves and overwrites pieces of a valid message at random.
+fn damage(name: &str, valid: &[u8], accept: &dyn Fn(&[u8]) -> Option<Vec<u8>>, rng: &mut ChaCha20Rng) {
+    let below = |rng: &mut ChaCha20Rng, n: usize| (rng.next_u64() % n.max(1) as u64) as usize;
+    for _ in 0..10_000 {
+        let mut bytes = valid.to_vec();
+        for _ in 0..=below(rng, 4) {
+            let from = below(rng, bytes.len());
+            let to = from + below(rng, (bytes.len() - from).min(16) + 1);
+            match below(rng, 4) {
+                0 => drop(bytes.drain(from..to)),
+                1 => {
+                    let piece = bytes[from..to].to_vec();
+                    let at = below(rng, bytes.len() + 1);
+                    bytes.splice(at..at, piece);
+                }
+                2 => bytes[from..to].iter_mut().for_each(|b| *b = rng.next_u32() as u8),
+                _ => bytes.insert(from, rng.next_u32() as u8),
+            }
+        }
+        if let Some(again) = accept(&bytes) {
+            assert_eq!(again, bytes, "{name}: accepted as something else");
+        }
+    }
+}
+
 /// Finds the bytes of the first field (a number or length-delimited).
 fn first_field(valid: &[u8]) -> &[u8] {
     let number_end = 1 + valid[1..].iter().position(|b| *b < 0x80).unwrap() + 1;
@@ -81,6 +110,23 @@ macro_rules! every_type {
             $({
                 let (valid, accept) = generated(proto::$file::$name $sample);
                 refuses_every_second_spelling(stringify!($name), &valid, &accept);
+            })*
+        }
+
+        #[test]
+        fn c05_57_ten_thousand_damaged_messages_decode_to_themselves_or_not_at_all() {
+            let mut rng = ChaCha20Rng::seed_from_u64(57);
+            $({
+                let (valid, accept) = generated(proto::$file::$name $sample);
+                damage(stringify!($name), &valid, &accept, &mut rng);
+            })*
+        }
+
+        #[test]
+        fn r_crypto_8_debug_of_a_wire_message_prints_its_name_alone() {
+            $({
+                let sample = proto::$file::$name $sample;
+                assert_eq!(format!("{sample:?}"), concat!(stringify!($name), "(..)"));
             })*
         }
 

@@ -42,7 +42,7 @@ fn two_days(make: impl Fn(&SigningKey, Day) -> BlindedSigner, payload: &[u8]) ->
 }
 
 #[test]
-fn reader_and_root_compute_the_same_key_and_it_parses_strictly() {
+fn r_desc_1_reader_and_root_compute_the_same_key_and_it_parses_strictly() {
     for day in (19_990..20_010).map(Day) {
         let signer = BlindedSigner::new(&root(), &REACH, day);
         assert_eq!(signer.public(), blind_public(&root().public(), &REACH, day));
