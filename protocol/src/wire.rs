@@ -7,6 +7,8 @@ mod transcript;
 
 #[cfg(test)]
 pub(crate) mod codec_test;
+#[cfg(test)]
+pub(crate) mod mutate_test;
 
 pub use extension::{Extension, Extensions};
 pub use signed::Signed;
