@@ -56,6 +56,13 @@ labels! {
     RATCHET_AD = "ratchet/ad";
     /// Identifier of a session.
     SESSION_ID = "session/id";
+
+    /// Key that hides where a group's rows lie in the local store.
+    STORE_PLACE = "store/place";
+    /// Key that seals rows of the local store.
+    STORE_ROW = "store/row";
+    /// Key that wraps the local store's data key.
+    STORE_WRAP = "store/wrap";
 }
 
 #[cfg(test)]

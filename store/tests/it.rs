@@ -1,0 +1,9 @@
+//! What the store promises, held against crashes, failing disks, hostile files and old versions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "it/atomicity.rs"]
+mod atomicity;
+#[path = "it/common.rs"]
+mod common;
+#[path = "it/overlay.rs"]
+mod overlay;

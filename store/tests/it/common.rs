@@ -1,0 +1,66 @@
+//! A small kind of row, and stores to put it in.
+
+use kith_protocol::crypto::Secret;
+use kith_store::{Disk, Error, Key, MemoryDisk, Range, Row, Rows, Store, Table, Unlock, Writes};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Note {
+    pub(crate) book: String,
+    pub(crate) page: u64,
+    pub(crate) text: String,
+}
+
+impl Row for Note {
+    const TABLE: Table = Table::Setting;
+    const VERSION: u8 = 1;
+
+    fn key(&self) -> Key {
+        Key::new(self.book.as_bytes(), &self.page.to_be_bytes())
+    }
+}
+
+pub(crate) fn note(book: &str, page: u64, text: &str) -> Note {
+    Note { book: book.into(), page, text: text.into() }
+}
+
+pub(crate) fn put(notes: &[Note]) -> Writes {
+    let mut writes = Writes::new();
+    for note in notes {
+        writes.put(note).unwrap();
+    }
+    writes
+}
+
+pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+pub(crate) fn key() -> Unlock {
+    Unlock::Key(Secret::new([7; 32]))
+}
+
+pub(crate) fn create(disk: &MemoryDisk) -> Store {
+    Store::create(Disk::Memory(disk.clone()), &key(), &mut rng(1)).unwrap()
+}
+
+pub(crate) fn open(disk: &MemoryDisk) -> Result<Store, Error> {
+    Store::open(Disk::Memory(disk.clone()), &key(), &mut rng(2))
+}
+
+pub(crate) fn commit(store: &Store, notes: &[Note]) -> Result<(), Error> {
+    store.write(|tx| tx.apply(&put(notes))).map(|done| done.into_inner())
+}
+
+/// All notes, in order.
+pub(crate) fn notes(store: &Store) -> Vec<Note> {
+    let mut notes: Vec<Note> = store.snapshot().unwrap().all(None, usize::MAX).unwrap();
+    notes.sort();
+    notes
+}
+
+pub(crate) fn pages(rows: &impl Rows, book: &str, range: Range, limit: usize) -> Vec<u64> {
+    let notes: Vec<Note> = rows.rows(book.as_bytes(), &range, limit).unwrap();
+    notes.iter().map(|note| note.page).collect()
+}
