@@ -2,7 +2,20 @@
 //! Must not know how things are decided (that is the app) or shown (that is the CLI).
 
 mod backend;
+mod client;
 pub(crate) mod error;
+mod extract;
+mod routes;
+mod serve;
+pub(crate) mod socket;
+pub mod target;
 pub mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub use backend::{Backend, MessageQuery};
+pub use client::{Client, Events, ReadRequest};
+pub use routes::{check_name, check_text, openapi, router};
+pub use serve::serve;
+pub use socket::{SOCKET_PATH_MAX, Socket};

@@ -3,6 +3,9 @@
 
 pub mod api;
 pub mod app;
+pub mod clock;
 pub mod net;
+pub mod paths;
 
+pub use api::Client;
 pub use api::error::{Code, UserError};

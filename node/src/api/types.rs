@@ -6,7 +6,7 @@ mod contact;
 mod event;
 mod message;
 mod node;
-mod text;
+pub(crate) mod text;
 
 pub use config::{ConfigEntry, ConfigView};
 pub use contact::{AddContact, Contact, ContactState, Me, RenameContact, SetName, Verification, VerifyContact};

@@ -1,0 +1,6 @@
+//! The routes and the client over a real socket, with a backend in memory.
+
+mod backend;
+mod client;
+mod routes;
+mod shapes;

@@ -1,0 +1,310 @@
+//! A backend in memory, and a daemon made of it that can go away and come back.
+
+use crate::api::types::*;
+use crate::api::{Backend, Client, MessageQuery, Socket, serve};
+use crate::app::command::{Command, Outcome, Reply};
+use crate::{Code, UserError};
+use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub(super) const ME: AccountId = AccountId::from_bytes([1; 32]);
+pub(super) const BOB: AccountId = AccountId::from_bytes([2; 32]);
+
+#[derive(Clone)]
+pub(super) struct Memory {
+    pub(super) state: Arc<Mutex<State>>,
+    grew: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) commands: Vec<(Command, Option<String>)>,
+    pub(super) contacts: Vec<Contact>,
+    pub(super) messages: Vec<Message>,
+    pub(super) queries: Vec<MessageQuery>,
+    replies: BTreeMap<String, (Command, Outcome)>,
+    events: Vec<Event>,
+    pub(super) stopped: bool,
+    /// Makes `status` panic.
+    pub(super) broken: bool,
+    /// Answers the next so many commands with `stopping`.
+    pub(super) stopping: u32,
+}
+
+pub(super) fn contact(account: AccountId, name: &str, state: ContactState) -> Contact {
+    Contact {
+        account,
+        name: name.into(),
+        own_name: Some("Robert".into()),
+        state,
+        verified: false,
+        identity_changed: false,
+        added_at: Time(Timestamp::from_millis(1_000)),
+        last_seen: None,
+        devices: 1,
+        unread: 0,
+    }
+}
+
+pub(super) fn message(n: u8, body: &str) -> Message {
+    Message {
+        id: MessageId::from_bytes([n; 16]),
+        conversation: BOB,
+        from: ME,
+        from_name: "alice".into(),
+        to: BOB,
+        outgoing: true,
+        at: Time(Timestamp::from_millis(2_000)),
+        stored_at: Time(Timestamp::from_millis(2_000)),
+        kind: MessageKind::Text,
+        body: body.into(),
+        state: DeliveryState::Queued,
+        delivered: 0,
+        members: 1,
+        error: None,
+        reply_to: None,
+        expires: None,
+        files: Vec::new(),
+    }
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        let state = State { contacts: vec![contact(BOB, "bob", ContactState::Connected)], ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), grew: watch::Sender::new(0) }
+    }
+
+    /// Stores a message and the event of it.
+    pub(super) fn push(&self, body: &str) -> Message {
+        let mut state = self.state.lock().unwrap();
+        let made = message(u8::try_from(state.messages.len() + 1).unwrap(), body);
+        state.messages.push(made.clone());
+        let cursor = state.events.len() as u64 + 1;
+        state.events.push(Event { kind: EventKind::Message(made.clone()), cursor });
+        self.grew.send_replace(cursor);
+        made
+    }
+
+    fn carry_out(&self, command: &Command) -> Outcome {
+        match command {
+            Command::Send { body, .. } => Outcome::Sent(SendReply::from(&self.push(body))),
+            Command::ContactAdd { .. }
+            | Command::ContactAccept { .. }
+            | Command::ContactRename { .. }
+            | Command::ContactBlock { .. }
+            | Command::ContactUnblock { .. } => Outcome::Contact(self.state.lock().unwrap().contacts[0].clone()),
+            Command::ContactVerify { account, digits } => Outcome::Verification(Verification {
+                account: *account,
+                name: "bob".into(),
+                safety_number: "12345 67890".into(),
+                verified: digits.is_some(),
+            }),
+            Command::SetName { .. } | Command::RotateReach => Outcome::Me(me()),
+            _ => Outcome::Done(Done { changed: true }),
+        }
+    }
+}
+
+pub(super) fn me() -> Me {
+    Me {
+        code: "kith1code".into(),
+        url: "kith:kith1code?a=x".into(),
+        account: ME,
+        device: DeviceId::from_bytes([3; 32]),
+        name: "alice".into(),
+    }
+}
+
+impl Backend for Memory {
+    async fn command(&self, command: Command, key: Option<String>) -> Reply {
+        {
+            let mut state = self.state.lock().unwrap();
+            if state.stopping > 0 {
+                state.stopping -= 1;
+                return Err(UserError::new(Code::Stopping, "the daemon is stopping"));
+            }
+            state.commands.push((command.clone(), key.clone()));
+            if let Some((before, outcome)) = key.as_ref().and_then(|k| state.replies.get(k)) {
+                return match *before == command {
+                    true => Ok(outcome.clone()),
+                    false => Err(UserError::new(Code::Conflict, "the key was used with another request")),
+                };
+            }
+        }
+        let outcome = self.carry_out(&command);
+        if let Some(key) = key {
+            self.state.lock().unwrap().replies.insert(key, (command, outcome.clone()));
+        }
+        Ok(outcome)
+    }
+
+    async fn status(&self) -> Result<Status, UserError> {
+        let state = self.state.lock().unwrap();
+        let (broken, contacts) = (state.broken, state.contacts.len() as u64);
+        drop(state);
+        assert!(!broken, "asked to panic");
+        Ok(Status {
+            ready: true,
+            account: ME,
+            device: DeviceId::from_bytes([3; 32]),
+            name: "alice".into(),
+            peer: "12D3KooWalice".into(),
+            listen: vec!["/ip4/127.0.0.1/tcp/1".into()],
+            peers: 1,
+            transports: TransportCounts { noise: 0, quic: 1 },
+            dht: DhtStatus { mode: "client".into(), routing: 1, published_to: 1 },
+            relays: Vec::new(),
+            contacts,
+            requests: 0,
+            channels: 0,
+            unread: 0,
+            outbox: 0,
+            locked: false,
+            storage: StorageState::Ok,
+            version: "0.1.0".into(),
+            pid: 7,
+            started_at: Time(Timestamp::from_millis(1_000)),
+        })
+    }
+
+    async fn me(&self) -> Result<Me, UserError> {
+        Ok(me())
+    }
+
+    async fn contacts(&self) -> Result<Vec<Contact>, UserError> {
+        Ok(self.state.lock().unwrap().contacts.clone())
+    }
+
+    async fn messages(&self, query: MessageQuery) -> Result<Vec<Message>, UserError> {
+        let mut state = self.state.lock().unwrap();
+        let skip = state.messages.len().saturating_sub(query.limit);
+        let found = state.messages.iter().skip(skip).cloned().collect();
+        state.queries.push(query);
+        Ok(found)
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Message, UserError> {
+        let state = self.state.lock().unwrap();
+        let found = state.messages.iter().find(|m| m.id == id).cloned();
+        found.ok_or_else(|| UserError::new(Code::MessageUnknown, "no such message"))
+    }
+
+    async fn find_messages(&self, prefix: String) -> Result<Vec<MessageId>, UserError> {
+        let state = self.state.lock().unwrap();
+        Ok(state.messages.iter().map(|m| m.id).filter(|id| id.to_string().starts_with(&prefix)).collect())
+    }
+
+    async fn why(&self, id: MessageId) -> Result<Why, UserError> {
+        self.message(id).await?;
+        let at = Time(Timestamp::from_millis(3_000));
+        let steps = vec![WhyStep { at, what: "queued".into(), place: "here".into() }];
+        let recipient = WhyRecipient {
+            account: BOB,
+            name: "bob".into(),
+            device: None,
+            state: DeliveryState::Queued,
+            steps,
+            next_retry: Some(at),
+            error: Some("keys not found yet".into()),
+        };
+        Ok(Why { id, recipients: vec![recipient] })
+    }
+
+    async fn outbox(&self) -> Result<Vec<OutboxItem>, UserError> {
+        Ok(Vec::new())
+    }
+
+    async fn newest_event(&self) -> Result<u64, UserError> {
+        Ok(self.state.lock().unwrap().events.len() as u64)
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, UserError> {
+        let state = self.state.lock().unwrap();
+        let events: Vec<Event> = state.events.iter().filter(|e| e.cursor > after).take(limit).cloned().collect();
+        let next = events.last().map_or(after, |e| e.cursor);
+        Ok(EventPage { events, next })
+    }
+
+    async fn wait_events(&self, after: u64) {
+        let _ = self.grew.subscribe().wait_for(|newest| *newest > after).await;
+    }
+
+    async fn peers(&self) -> Result<Vec<Peer>, UserError> {
+        let peer = |name: &str| Peer {
+            peer: name.into(),
+            connected: true,
+            transport: Some("quic".into()),
+            address: None,
+            rtt_ms: Some(0.5),
+            score: 0,
+            banned: false,
+        };
+        Ok(vec![peer("12D3KooWaaaaaa111111"), peer("12D3KooWaaaaaa222222")])
+    }
+
+    async fn ping(&self, peer: String) -> Result<Ping, UserError> {
+        Ok(Ping { peer, rtt_ms: 0.5 })
+    }
+
+    async fn config(&self) -> Result<ConfigView, UserError> {
+        Ok(ConfigView { path: "/config.toml".into(), items: Vec::new() })
+    }
+
+    async fn doctor(&self) -> Result<Vec<Check>, UserError> {
+        let state = CheckState::Ok;
+        Ok(vec![Check { name: "clock".into(), state, detail: "agrees".into(), fix: String::new() }])
+    }
+
+    async fn stop(&self) -> Result<(), UserError> {
+        self.state.lock().unwrap().stopped = true;
+        Ok(())
+    }
+}
+
+/// A daemon in this process over a real socket.
+pub(super) struct Daemon {
+    pub(super) memory: Memory,
+    path: PathBuf,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<std::io::Result<()>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Daemon {
+    pub(super) fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kith.sock");
+        let (memory, stop) = (Memory::new(), watch::Sender::new(false));
+        let task = Self::run(&path, &memory, &stop);
+        Self { memory, path, stop, task, _dir: dir }
+    }
+
+    fn run(path: &std::path::Path, memory: &Memory, stop: &watch::Sender<bool>) -> JoinHandle<std::io::Result<()>> {
+        tokio::spawn(serve(Socket::bind(path).unwrap(), memory.clone(), stop.subscribe()))
+    }
+
+    pub(super) fn client(&self) -> Client {
+        Client::new(&self.path).with_patience(Duration::from_secs(30))
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// Stops it and waits until it is gone.
+    pub(super) async fn stop(&mut self) {
+        self.stop.send_replace(true);
+        (&mut self.task).await.unwrap().unwrap();
+    }
+
+    /// Starts it again with what it had stored.
+    pub(super) fn start_again(&mut self) {
+        self.stop = watch::Sender::new(false);
+        self.task = Self::run(&self.path, &self.memory, &self.stop);
+    }
+}

@@ -1,0 +1,142 @@
+//! The JSON that scripts rely on, letter by letter: fields may be added here, never renamed, removed or reordered.
+
+use super::backend::{BOB, Memory, contact, me, message};
+use crate::api::Backend;
+use crate::api::types::*;
+use crate::{Code, UserError};
+use kith_protocol::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const ONE: &str = "aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq";
+const TWO: &str = "aibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaiba";
+
+/// Checks the text form, and that it reads back as the same.
+fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: T, expected: &str) {
+    let value = Versioned::new(value);
+    let text = serde_json::to_string(&value).unwrap();
+    assert_eq!(text, expected);
+    assert_eq!(serde_json::from_str::<Versioned<T>>(&text).unwrap(), value);
+}
+
+#[tokio::test]
+async fn status_me_contact() {
+    let device = me().device.to_string();
+    golden(
+        Memory::new().status().await.unwrap(),
+        &format!(
+            r#"{{"v":1,"ready":true,"account":"{ONE}","device":"{device}","name":"alice","peer":"12D3KooWalice","listen":["/ip4/127.0.0.1/tcp/1"],"peers":1,"transports":{{"noise":0,"quic":1}},"dht":{{"mode":"client","routing":1,"published_to":1}},"relays":[],"contacts":1,"requests":0,"channels":0,"unread":0,"outbox":0,"locked":false,"storage":"ok","version":"0.1.0","pid":7,"started_at":"1970-01-01T00:00:01.000Z"}}"#
+        ),
+    );
+    golden(
+        me(),
+        &format!(
+            r#"{{"v":1,"code":"kith1code","url":"kith:kith1code?a=x","account":"{ONE}","device":"{device}","name":"alice"}}"#
+        ),
+    );
+    golden(
+        contact(BOB, "bob", ContactState::NeedsKeys),
+        &format!(
+            r#"{{"v":1,"account":"{TWO}","name":"bob","own_name":"Robert","state":"needs_keys","verified":false,"identity_changed":false,"added_at":"1970-01-01T00:00:01.000Z","last_seen":null,"devices":1,"unread":0}}"#
+        ),
+    );
+}
+
+#[tokio::test]
+async fn message_send_why() {
+    let id = message(9, "").id;
+    golden(
+        message(9, "\u{1b}[2J\u{202e}hi"),
+        &format!(
+            r#"{{"v":1,"id":"{id}","conversation":"{TWO}","from":"{ONE}","from_name":"alice","to":"{TWO}","outgoing":true,"at":"1970-01-01T00:00:02.000Z","stored_at":"1970-01-01T00:00:02.000Z","kind":"text","body":"\u001b[2J{}hi","state":"queued","delivered":0,"members":1,"error":null,"reply_to":null,"expires":null,"files":[]}}"#,
+            '\u{202e}'
+        ),
+    );
+    golden(
+        SendReply::from(&message(9, "")),
+        &format!(r#"{{"v":1,"id":"{id}","to":"{TWO}","state":"queued","delivered":0,"members":1}}"#),
+    );
+    let memory = Memory::new();
+    let id = memory.push("x").id;
+    golden(
+        memory.why(id).await.unwrap(),
+        &format!(
+            r#"{{"v":1,"id":"{id}","recipients":[{{"account":"{TWO}","name":"bob","device":null,"state":"queued","steps":[{{"at":"1970-01-01T00:00:03.000Z","what":"queued","where":"here"}}],"next_retry":"1970-01-01T00:00:03.000Z","error":"keys not found yet"}}]}}"#
+        ),
+    );
+}
+
+#[test]
+fn events_carry_their_kind_their_fields_and_a_cursor() {
+    let at = Time(Timestamp::from_millis(0));
+    let id = message(9, "").id;
+    golden(
+        Event {
+            kind: EventKind::Receipt(Receipt {
+                id,
+                to: BOB,
+                state: DeliveryState::Delivered,
+                delivered: 1,
+                members: 1,
+                at,
+                error: None,
+            }),
+            cursor: 4,
+        },
+        &format!(
+            r#"{{"v":1,"event":"receipt","id":"{id}","to":"{TWO}","state":"delivered","delivered":1,"members":1,"at":"1970-01-01T00:00:00.000Z","error":null,"cursor":4}}"#
+        ),
+    );
+    golden(
+        Event {
+            kind: EventKind::Alert(Alert { code: "clock_off".into(), message: "m".into(), hint: "h".into(), at }),
+            cursor: 5,
+        },
+        r#"{"v":1,"event":"alert","code":"clock_off","message":"m","hint":"h","at":"1970-01-01T00:00:00.000Z","cursor":5}"#,
+    );
+    for kind in [
+        EventKind::Message(message(1, "hi")),
+        EventKind::Contact(contact(BOB, "bob", ContactState::Connected)),
+        EventKind::Request(contact(BOB, "bob", ContactState::Request)),
+        EventKind::State(Progress { state: "ready".into() }),
+    ] {
+        let event = Versioned::new(Event { kind, cursor: u64::MAX });
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Versioned<Event>>(&text).unwrap(), event);
+    }
+}
+
+#[test]
+fn an_event_of_a_newer_daemon_is_unknown_and_keeps_its_cursor() {
+    let text = r#"{"v":1,"event":"call","from":"x","cursor":7}"#;
+    let event = serde_json::from_str::<Versioned<Event>>(text).unwrap().body;
+    assert_eq!((event.kind, event.cursor), (EventKind::Unknown, 7));
+}
+
+#[test]
+fn fields_of_a_newer_daemon_are_ignored() {
+    let text = r#"{"v":1,"changed":true,"color":"red"}"#;
+    assert_eq!(serde_json::from_str::<Versioned<Done>>(text).unwrap().body, Done { changed: true });
+}
+
+#[test]
+fn errors_leave_out_what_they_do_not_have() {
+    let plain = ErrorBody::new(UserError::new(Code::DaemonUnreachable, "m").hint("kith run"));
+    assert_eq!(
+        serde_json::to_string(&plain).unwrap(),
+        r#"{"v":1,"error":{"code":"daemon_unreachable","message":"m","hint":"kith run"}}"#
+    );
+    let full = ErrorBody::new(UserError::new(Code::Ambiguous, "m").retry_after(5).candidates(vec!["a".into()]));
+    assert_eq!(
+        serde_json::to_string(&full).unwrap(),
+        r#"{"v":1,"error":{"code":"ambiguous","message":"m","hint":"","retry_after_ms":5,"candidates":["a"]}}"#
+    );
+}
+
+#[test]
+fn delivery_states_have_the_words_of_the_contract() {
+    use DeliveryState::{Delivered, Failed, Queued, Read, Sent, Stored};
+    let words: Vec<_> =
+        [Queued, Sent, Stored, Delivered, Read, Failed].iter().map(|s| serde_json::to_value(s).unwrap()).collect();
+    assert_eq!(words, ["queued", "sent", "stored", "delivered", "read", "failed"]);
+}
