@@ -4,6 +4,7 @@
 pub mod api;
 pub mod app;
 pub mod clock;
+pub mod config;
 pub mod net;
 pub mod paths;
 
