@@ -15,6 +15,7 @@ use super::types::{
 use crate::clock;
 use connection::{Failure, Request};
 use kith_protocol::MessageId;
+use rand_core::Rng as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -400,7 +401,8 @@ fn contact_path(who: &str, rest: &str) -> String {
 
 /// Makes a fresh idempotency key.
 fn idempotency_key() -> Result<String, UserError> {
-    let bytes = clock::random::<16>().map_err(|e| UserError::internal(e.to_string()))?;
+    let mut bytes = [0; 16];
+    clock::system_rng().map_err(|e| UserError::internal(e.to_string()))?.fill_bytes(&mut bytes);
     Ok(MessageId::from_bytes(bytes).to_string())
 }
 
