@@ -95,6 +95,10 @@ id!(
     /// Names a channel: the hash of the operation that created it.
     ChannelId, 32
 );
+id!(
+    /// Names a session between two devices: the first 16 bytes of its handshake transcript's hash.
+    SessionId, 16
+);
 
 #[cfg(test)]
 mod tests {

@@ -5,14 +5,17 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)
 )]
 
+pub mod content;
 pub mod crypto;
 mod fault;
 mod id;
 pub mod limits;
+pub mod mailbox;
 mod proto;
+pub mod session;
 mod time;
 pub mod wire;
 
 pub use fault::Fault;
-pub use id::{AccountId, ChannelId, DeviceId, EnvelopeId, MessageId, ParseIdError, RecordKey};
+pub use id::{AccountId, ChannelId, DeviceId, EnvelopeId, MessageId, ParseIdError, RecordKey, SessionId};
 pub use time::{Day, Timestamp};

@@ -57,6 +57,8 @@ pub const DESCRIPTOR_MAX: usize = 8 * 1024;
 pub const ADDRESSES_MAX: usize = 8;
 /// Mailboxes in a descriptor or introduction.
 pub const MAILBOXES_MAX: usize = 4;
+/// Largest mailbox address or grant in bytes: a signed statement of keys, times and amounts.
+pub const GRANT_MAX: usize = 512;
 /// Grants in an introduction.
 pub const GRANTS_MAX: usize = 8;
 /// Largest prekey bundle in bytes: ML-KEM key, two X25519 keys, counters, signature.
@@ -90,6 +92,9 @@ pub const JUMP_MAX: u32 = 25_000;
 pub const SKIPPED_KEYS_MAX: usize = 5_000;
 /// Milliseconds a skipped message key is kept: the mailbox time.
 pub const SKIPPED_KEY_MS: u64 = 30 * DAY_MS;
+/// Opened messages remembered in one session by a 4-byte fingerprint, to tell a repeated message from a chain that went
+/// back: 8 KiB at most.
+pub const OPENED_MAX: usize = 2_048;
 /// Receiving chains kept in one session, the current one included.
 pub const RECEIVING_CHAINS_MAX: usize = 5;
 /// Old sessions kept for decryption with one peer device: the oldest goes first.

@@ -164,6 +164,86 @@ every_type! {
     // identity, prekeys, descriptor
 
     // session, mailbox, content
+    envelope::Envelope { version: 1, suite: 1, key_day: 20_000, enc: vec![9; 32], ciphertext: vec![8; 40] }
+    envelope::RoutingHeader { tag: vec![4; 16], expires_ms: 1_800_000_000_000 }
+    session::InitialMessage {
+        version: 1,
+        suite: 1,
+        sender_account: vec![1; 32],
+        sender_device: vec![2; 32],
+        sender_dh: vec![3; 32],
+        recipient_account: vec![4; 32],
+        recipient_device: vec![5; 32],
+        bundle_id: vec![6; 32],
+        signed_prekey_id: 300,
+        one_time_id: Some(0),
+        rank: 1_800_000_000_000,
+        ephemeral: vec![7; 32],
+        kem_ciphertext: vec![8; 64],
+        message: vec![9; 20],
+    }
+    session::RatchetMessage {
+        session_id: vec![1; 16],
+        sender_device: vec![2; 32],
+        header: vec![3; 20],
+        ciphertext: vec![4; 20],
+    }
+    session::Header {
+        ratchet_key: vec![1; 32],
+        previous: 300,
+        number: 2,
+        salt: vec![2; 16],
+        pq_step: 1,
+        pq_offer: vec![3; 64],
+        pq_answer: vec![4; 64],
+    }
+    session::Payload {
+        content: vec![1, 2],
+        sender_log: Some(proto::session::LogHead { length: 1, hash: vec![1; 32] }),
+        recipient_log: Some(proto::session::LogHead { length: 2, hash: vec![2; 32] }),
+        introduction: Some(proto::session::Introduction { name: "a".into(), ..Default::default() }),
+        extensions: vec![proto::wire::Extension { r#type: 1, critical: false, bytes: vec![1] }],
+    }
+    session::LogHead { length: 300, hash: vec![1; 32] }
+    session::Introduction {
+        device_log: vec![vec![1; 8], vec![2; 8]],
+        reach_secret: vec![3; 16],
+        hints: vec!["/ip4/192.0.2.1/tcp/1".into()],
+        mailboxes: vec![vec![4; 8]],
+        grants: vec![vec![5; 8]],
+        name: "alice".into(),
+    }
+    content::Content {
+        version: 1,
+        id: vec![1; 16],
+        conversation: Some(proto::content::Conversation { kind: 1, id: vec![2; 32] }),
+        sender_account: vec![3; 32],
+        sender_device: vec![4; 32],
+        sequence: 300,
+        previous: vec![5; 16],
+        sent_at_ms: 1_800_000_000_000,
+        expires_after_ms: 1,
+        kind: 1,
+        body: vec![6; 8],
+        extensions: vec![proto::wire::Extension { r#type: 1, critical: false, bytes: vec![1] }],
+    }
+    content::Conversation { kind: 2, id: vec![1; 32] }
+    content::Text { text: "hi".into() }
+    content::Receipt {
+        delivered: vec![vec![1; 16]],
+        delivered_ranges: vec![proto::content::Range { device: vec![2; 32], from: 1, to: 300 }],
+        read: vec![vec![3; 16]],
+        read_ranges: vec![],
+    }
+    content::Range { device: vec![1; 32], from: 1, to: 300 }
+    content::SessionControl {
+        one_time_keys: vec![proto::content::OneTimeKey { id: 1, key: vec![1; 32] }],
+        reach_secret: vec![2; 16],
+        name: Some(String::new()),
+        descriptor: vec![3; 8],
+    }
+    content::OneTimeKey { id: 300, key: vec![1; 32] }
+    content::CannotOpen { session_id: vec![1; 16] }
 }
 
 #[test]
