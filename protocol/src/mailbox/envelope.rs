@@ -5,8 +5,9 @@ use super::padding;
 use crate::{
     Day, EnvelopeId, Fault, Timestamp,
     crypto::{
+        self,
         dh::{DhPublic, DhSecret},
-        hpke, label,
+        label,
     },
     limits, proto,
     wire::{self, Transcript},
@@ -120,7 +121,7 @@ pub fn seal(
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SealError> {
     let padded = padding::pad(&body.to_wire()).ok_or(SealError::TooLarge)?;
-    let (enc, ciphertext) = hpke::seal(mailbox_key, label::ENVELOPE.as_bytes(), &aad(key_day), &padded, rng)
+    let (enc, ciphertext) = crypto::hpke::seal(mailbox_key, label::ENVELOPE.as_bytes(), &aad(key_day), &padded, rng)
         .map_err(|_| SealError::BadMailboxKey)?;
     Ok(wire::encode(&proto::envelope::Envelope {
         version: VERSION,
@@ -140,7 +141,7 @@ pub fn open(bytes: &[u8], mailbox_key: impl FnOnce(Day) -> Option<DhSecret>) -> 
     let enc = wire::fixed(&envelope.enc)?;
     let day = Day(envelope.key_day);
     let secret = mailbox_key(day).ok_or(OpenError::UnknownDay)?;
-    let padded = hpke::open(&secret, &enc, label::ENVELOPE.as_bytes(), &aad(day), &envelope.ciphertext)
+    let padded = crypto::hpke::open(&secret, &enc, label::ENVELOPE.as_bytes(), &aad(day), &envelope.ciphertext)
         .map_err(|_| OpenError::NotAuthentic)?;
     let body = padding::unpad(&padded).ok_or(wire::Error::NotCanonical)?;
     Ok(EnvelopeBody::from_wire(body)?)

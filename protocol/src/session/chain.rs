@@ -76,7 +76,7 @@ impl MessageSeed {
     /// Derives key and nonce: HKDF-SHA-256 with the salt, and the hash of the associated data in the info.
     fn key(&self, salt: &[u8; SALT_LEN], ad: &[u8]) -> (Secret<32>, [u8; 12]) {
         let info = [label::RATCHET_MESSAGE.as_bytes(), &sha256(&[ad])].concat();
-        let okm = hkdf::<44>(salt, self.0.as_bytes(), &info);
+        let okm: Secret<44> = hkdf(salt, self.0.as_bytes(), &info);
         let (mut key, mut nonce) = (Zeroizing::new([0; 32]), [0; 12]);
         for (to, from) in key.iter_mut().chain(nonce.iter_mut()).zip(okm.as_bytes()) {
             *to = *from;

@@ -199,7 +199,7 @@ impl Secrets {
             .concat(),
         );
         let info = [label::HANDSHAKE.as_bytes(), &transcript].concat();
-        Agreed { transcript, root: RootKey::new(hkdf::<32>(&[], &input, &info)) }
+        Agreed { transcript, root: RootKey::new(hkdf(&[], &input, &info)) }
     }
 }
 

@@ -38,7 +38,7 @@ impl RootKey {
             input = Zeroizing::new([dh.as_bytes().as_slice(), share.secret.as_bytes()].concat());
             info = [label::RATCHET_ROOT_PQ.as_bytes(), &share.binding].concat();
         }
-        let okm = hkdf::<64>(self.0.as_bytes(), &input, &info);
+        let okm: Secret<64> = hkdf(self.0.as_bytes(), &input, &info);
         let (root, chain) = halves(&okm);
         (Self(root), ChainKey::new(chain))
     }

@@ -106,24 +106,6 @@ fn r_ses_7_used_keys_and_passed_chain_keys_are_gone_from_the_stored_state() {
 }
 
 #[test]
-fn chain_derivation_agrees_with_hmac_computed_elsewhere() {
-    use hmac::{Hmac, KeyInit, Mac};
-    let mut chain = chain::ChainKey::new(crate::crypto::Secret::new([7; 32]));
-    let mut plain = [7u8; 32];
-    for _ in 0..10 {
-        let of = |key: &[u8; 32], byte: u8| -> [u8; 32] {
-            let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
-            mac.update(&[byte]);
-            mac.finalize().into_bytes().into()
-        };
-        let seed = chain.advance();
-        assert_eq!(*seed.as_bytes(), of(&plain, 1));
-        plain = of(&plain, 2);
-        assert_eq!(*chain.as_bytes(), plain);
-    }
-}
-
-#[test]
 fn stored_form_that_is_damaged_is_refused() {
     let (alice, bob) = friends();
     let config = bincode::config::standard();
