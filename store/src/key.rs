@@ -5,7 +5,7 @@ use std::ops::Bound;
 /// Names a row of a table.
 ///
 /// The group is hidden on disk (a keyed hash stands for it); the order bytes are not, and sort the group's rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     group: Vec<u8>,
     order: Vec<u8>,

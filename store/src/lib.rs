@@ -28,7 +28,7 @@ pub use key::{Key, Range};
 pub use lock::{ProfileLock, private_folder};
 pub use row::{ROW_MAX, RawRow, Row, decode_body};
 pub use rows::{RawRows, Rows};
-pub use snapshot::{Overlay, Snapshot};
+pub use snapshot::{Draft, Overlay, Snapshot};
 pub use store::{Store, StoreInfo};
 pub use table::Table;
 pub use tx::{Committed, Tx};

@@ -6,6 +6,7 @@ use crate::{
     row::{self, RawRow, Row},
     table::Table,
 };
+use std::collections::HashSet;
 
 /// Collects rows to put and delete, in order; later ones win.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,26 @@ impl Writes {
     /// Adds another step's writes after these.
     pub fn append(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    pub(crate) fn push(&mut self, write: Write) {
+        self.0.push(write);
+    }
+
+    /// Keeps for each row only what was written last, so that a row written a hundred times in a batch is sealed once.
+    pub(crate) fn last_of_each(self) -> Self {
+        let mut seen = HashSet::new();
+        let mut kept: Vec<Write> = Vec::with_capacity(self.0.len());
+        for write in self.0.into_iter().rev() {
+            let (table, key) = match &write {
+                Write::Put { table, key, .. } | Write::Delete { table, key } => (*table, key.clone()),
+            };
+            if seen.insert((table, key)) {
+                kept.push(write);
+            }
+        }
+        kept.reverse();
+        Self(kept)
     }
 
     /// Returns the number of writes.
