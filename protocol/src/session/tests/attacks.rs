@@ -409,7 +409,7 @@ fn c05_17_r_ses_2_a_strangers_claim_counts_only_when_the_device_log_confirms_it(
 }
 
 #[test]
-fn c05_18_every_refusal_leaves_the_same_state_and_no_plaintext() {
+fn c05_18_r_env_4_every_refusal_leaves_the_same_state_and_no_plaintext() {
     let (mut alice, mut bob) = friends();
     let body = alice.seal(&bob, "good");
     let before = bob.state();

@@ -149,3 +149,33 @@ fn a_rank_far_in_the_future_pins_nothing() {
     let unknown = alice.with(&bob.peer()).retire_others(&SessionId::from_bytes([0; 16]));
     assert_eq!(unknown.status(alice.now), alice.with(&bob.peer()).status(alice.now));
 }
+
+#[test]
+fn r_ses_12_lost_state_calls_for_repair_in_a_fresh_handshake_and_what_a_stranger_can_send_does_not() {
+    let (mut alice, mut bob) = friends();
+    let lost = alice.seal(&bob, "to a session that bob lost");
+    bob.sessions.clear();
+    let error = bob.open(&alice, &lost).unwrap_err();
+    assert_eq!(error, open::Error::UnknownSession);
+    assert!(error.calls_for_repair());
+    // The answer begins a session of its own, which is the one that both send in from then on.
+    bob.now = START.plus_millis(5);
+    let repair = bob.initiate(&alice, "cannot open");
+    assert!(matches!(repair, EnvelopeBody::Initial(_)));
+    let step = alice.try_open(&bob, &repair).unwrap();
+    assert_eq!(step.payload.as_slice(), b"cannot open");
+    let session = step.session;
+    alice.commit(&step);
+    let repaired = alice.with(&bob.peer()).retire_others(&session);
+    alice.sessions.insert(bob.device, repaired);
+    let again = alice.seal(&bob, "again");
+    assert_eq!(bob.open(&alice, &again).unwrap(), "again");
+    assert_eq!(alice.session_in_use(&bob), bob.session_in_use(&alice));
+    // Replays, junk, misdirected and downgraded messages can be made by anybody: none of them asks for an answer.
+    let malformed = open::Error::Malformed(crate::wire::Error::Malformed);
+    for made_by_anybody in
+        [open::Error::Duplicate, open::Error::WrongRecipient, open::Error::RefusedSuite(0), malformed]
+    {
+        assert!(!made_by_anybody.calls_for_repair(), "{made_by_anybody}");
+    }
+}
