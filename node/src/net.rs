@@ -1,8 +1,32 @@
 //! Carries frames and records between this node and other peers: the libp2p swarm and nothing else.
 //! Must not know accounts, sessions, contents or the store's rows.
 
+mod behaviour;
+mod config;
+mod connections;
+mod deliver;
+mod descriptor;
+mod dht;
+mod events;
+mod fetch;
+mod handle;
+mod identify;
+mod mdns;
+mod peers;
+mod protect;
+mod record;
+mod run;
+mod standing;
+mod status;
+mod swarm;
+mod translate;
 mod types;
+mod wire;
 
+pub use config::{DhtMode, NetConfig, NetError};
+pub use handle::{NetHandle, NetSetup, PingError, peer_name, spawn};
+pub use peers::limits::Limits;
+pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink};
 pub use types::{
     DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, Transport, Verdict,
 };

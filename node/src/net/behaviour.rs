@@ -1,0 +1,119 @@
+//! What the swarm speaks: the protocols and limits, put together in the order in which they are polled.
+//! Must not hold the node's own state.
+
+use super::{
+    config::NetConfig,
+    dht::{Dht, Records},
+    peers::limits::Limits,
+    protect::Protect,
+    wire::{self, DeliverCodec, DescriptorCodec},
+};
+use libp2p::{
+    PeerId, StreamProtocol, allow_block_list,
+    connection_limits::{self, ConnectionLimits},
+    identify, identity, kad, mdns, memory_connection_limits, ping, request_response,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+};
+use std::time::Duration;
+
+/// The name of our DHT: nobody joins the public one by accident.
+pub(crate) const KAD: StreamProtocol = StreamProtocol::new("/kith/kad/1");
+/// What identify says this is; the same for every version and system.
+const IDENTITY: &str = "/kith/1";
+const AGENT: &str = "kith";
+
+/// Largest DHT message: a record with the addresses of twenty nearer nodes.
+const KAD_PACKET: usize = 16 * 1024;
+/// Streams of one protocol on one connection, both ways; above both windows of `Limits`.
+const STREAMS: usize = 64;
+
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    pub(crate) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) memory: Toggle<memory_connection_limits::Behaviour>,
+    pub(crate) protect: Protect,
+    pub(crate) identify: identify::Behaviour,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(crate) dht: Dht,
+    pub(crate) deliver: request_response::Behaviour<DeliverCodec>,
+    pub(crate) descriptor: request_response::Behaviour<DescriptorCodec>,
+    pub(crate) ping: ping::Behaviour,
+}
+
+impl Behaviour {
+    pub(crate) fn new(key: &identity::Keypair, config: &NetConfig, records: Records) -> Self {
+        let me = key.public().to_peer_id();
+        let limits = &config.limits;
+        Self {
+            blocked: allow_block_list::Behaviour::default(),
+            limits: connection_limits::Behaviour::new(connection_limits(limits)),
+            memory: limits.memory_bytes.map(memory_connection_limits::Behaviour::with_max_bytes).into(),
+            protect: Protect::default(),
+            identify: identify::Behaviour::new(
+                identify::Config::new(IDENTITY.into(), key.public())
+                    .with_agent_version(AGENT.into())
+                    .with_interval(Duration::from_secs(15 * 60))
+                    .with_push_listen_addr_updates(true)
+                    .with_cache_size(0),
+            ),
+            mdns: mdns(config.mdns, me),
+            dht: Dht::new(kad::Behaviour::with_config(me, records, dht_config(limits))),
+            deliver: exchange(wire::DELIVER, limits),
+            descriptor: exchange(wire::DESCRIPTOR, limits),
+            ping: ping::Behaviour::new(
+                ping::Config::new().with_interval(Duration::from_secs(30)).with_timeout(Duration::from_secs(20)),
+            ),
+        }
+    }
+}
+
+fn connection_limits(limits: &Limits) -> ConnectionLimits {
+    ConnectionLimits::default()
+        .with_max_pending_incoming(Some(limits.pending_connections))
+        .with_max_pending_outgoing(Some(limits.pending_connections))
+        .with_max_established_incoming(Some(limits.inbound_connections))
+        .with_max_established_outgoing(Some(limits.outbound_connections))
+        .with_max_established_per_peer(Some(limits.connections_per_peer))
+}
+
+fn dht_config(limits: &Limits) -> kad::Config {
+    let mut config = kad::Config::new(KAD);
+    config
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_max_packet_size(KAD_PACKET)
+        .set_query_timeout(limits.fetch_timeout)
+        .set_substreams_timeout(limits.handshake_timeout)
+        // A record says itself when it lapses; the store holds to that.
+        .set_record_ttl(None)
+        .set_replication_interval(Some(Duration::from_secs(2 * 3_600)))
+        .set_publication_interval(None)
+        .set_provider_publication_interval(None)
+        .set_caching(kad::Caching::Disabled)
+        .set_periodic_bootstrap_interval(Some(Duration::from_secs(600)));
+    config
+}
+
+fn exchange<C>(protocol: StreamProtocol, limits: &Limits) -> request_response::Behaviour<C>
+where
+    C: request_response::Codec<Protocol = StreamProtocol> + Default + Clone + Send + 'static,
+{
+    let config = request_response::Config::default()
+        .with_request_timeout(limits.request_timeout)
+        .with_max_concurrent_streams(STREAMS);
+    request_response::Behaviour::new([(protocol, request_response::ProtocolSupport::Full)], config)
+}
+
+/// Finding peers by multicast; a machine without a multicast route goes on without it.
+fn mdns(wanted: bool, me: PeerId) -> Toggle<mdns::tokio::Behaviour> {
+    let config =
+        mdns::Config { ttl: Duration::from_secs(600), query_interval: Duration::from_secs(300), enable_ipv6: false };
+    let behaviour = wanted.then(|| mdns::tokio::Behaviour::new(config, me));
+    match behaviour.transpose() {
+        Ok(behaviour) => behaviour.into(),
+        Err(_) => {
+            tracing::warn!("finding peers on the local network is not possible here");
+            None.into()
+        }
+    }
+}

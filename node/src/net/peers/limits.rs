@@ -1,0 +1,157 @@
+//! Every bound of the net task, with its reason, and the token bucket that enforces rates.
+//! Must not know protocols.
+
+use crate::clock::Moment;
+use std::time::Duration;
+
+/// The bounds of the net task. The defaults suit a person's machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Established connections that others opened; more are refused at the handshake.
+    pub inbound_connections: u32,
+    /// Established connections that this node opened.
+    pub outbound_connections: u32,
+    /// Handshakes in progress, each way; a silent peer holds one for `handshake_timeout`.
+    pub pending_connections: u32,
+    /// Connections per peer: three, because two peers that dial each other at once make two.
+    pub connections_per_peer: u32,
+    /// Resident memory of the process above which no new connection is taken, in bytes.
+    pub memory_bytes: Option<usize>,
+    /// How long an unused connection of a peer that is no contact stays open.
+    pub idle: Duration,
+    /// How long a dial with its handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long a request may take from its first byte to the last byte of its answer; above `verdict_timeout`.
+    pub request_timeout: Duration,
+    /// How long an inbound frame waits for the app before the net task answers busy.
+    pub verdict_timeout: Duration,
+    /// How long a lookup of records may take.
+    pub fetch_timeout: Duration,
+    /// How long a lookup goes on looking for newer records once it has one.
+    pub fetch_grace: Duration,
+    /// Inbound frames of one peer that may wait for the app.
+    pub inbound_per_peer: usize,
+    /// Inbound frames of all peers that may wait for the app (times 64 KiB of memory).
+    pub inbound_total: usize,
+    /// Inbound frames a second of one peer, on average.
+    pub inbound_rate: u32,
+    /// Inbound frames of one peer at once.
+    pub inbound_burst: u32,
+    /// Frames in flight to one peer; the others wait in order.
+    pub outbound_per_peer: usize,
+    /// Frames that wait or are in flight; beyond it an attempt ends at once as unreachable.
+    pub outbound_total: usize,
+    /// Commands that wait for the net task; beyond it `NetHandle::send` gives the command back.
+    pub commands: usize,
+    /// Events that wait for the app; inbound frames beyond it are answered busy.
+    pub events: usize,
+    /// Lookups at once; beyond it a lookup ends at once with nothing found.
+    pub fetches: usize,
+    /// Records held for others.
+    pub records: usize,
+    /// Bytes of records held for others.
+    pub record_bytes: usize,
+    /// Records held that one peer brought.
+    pub records_per_peer: usize,
+    /// Peers in the address book.
+    pub known_peers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            inbound_connections: 128,
+            outbound_connections: 128,
+            pending_connections: 128,
+            connections_per_peer: 3,
+            memory_bytes: Some(1 << 30),
+            idle: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(15),
+            verdict_timeout: Duration::from_secs(10),
+            fetch_timeout: Duration::from_secs(15),
+            fetch_grace: Duration::from_secs(3),
+            inbound_per_peer: 16,
+            inbound_total: 256,
+            inbound_rate: 500,
+            inbound_burst: 1_000,
+            outbound_per_peer: 16,
+            outbound_total: 1_024,
+            commands: 1_024,
+            events: 1_024,
+            fetches: 64,
+            records: 4_096,
+            record_bytes: 32 << 20,
+            records_per_peer: 512,
+            known_peers: 1_024,
+        }
+    }
+}
+
+/// Addresses kept for one peer: enough for both transports on a few interfaces.
+pub(crate) const ADDRESSES_PER_PEER: usize = 8;
+/// Record keys in one direct request.
+pub(crate) const KEYS_PER_REQUEST: usize = 16;
+/// Direct requests for records a second of one peer; a lookup needs one.
+pub(crate) const DESCRIPTOR_RATE: u32 = 10;
+/// Direct requests for records of one peer at once.
+pub(crate) const DESCRIPTOR_BURST: u32 = 50;
+
+/// A token bucket: `rate` tokens a second, at most `burst` saved up.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    rate: u32,
+    burst: u32,
+    tokens: f64,
+    at: Moment,
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: u32, burst: u32, now: Moment) -> Self {
+        Self { rate: rate.max(1), burst: burst.max(1), tokens: f64::from(burst.max(1)), at: now }
+    }
+
+    /// Takes one token, or says how many milliseconds to wait for the next.
+    pub(crate) fn take(&mut self, now: Moment) -> Result<(), u64> {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.at = self.at.max(now);
+        self.tokens = (self.tokens + passed * f64::from(self.rate)).min(f64::from(self.burst));
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return Ok(());
+        }
+        Err((1_000 / u64::from(self.rate)).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_gives_its_burst_then_its_rate() {
+        let start = Duration::from_secs(5);
+        let mut bucket = Bucket::new(10, 3, start);
+        assert!((0..3).all(|_| bucket.take(start).is_ok()));
+        assert_eq!(bucket.take(start), Err(100));
+        assert!(bucket.take(start + Duration::from_millis(100)).is_ok());
+        assert!(bucket.take(start + Duration::from_millis(100)).is_err());
+    }
+
+    #[test]
+    fn bucket_saves_no_more_than_its_burst_and_ignores_time_going_back() {
+        let start = Duration::from_secs(5);
+        let mut bucket = Bucket::new(10, 2, start);
+        let later = start + Duration::from_secs(3_600);
+        assert!((0..2).all(|_| bucket.take(later).is_ok()));
+        assert!(bucket.take(later).is_err());
+        assert!(bucket.take(start).is_err());
+    }
+
+    #[test]
+    fn the_app_is_answered_for_before_the_request_times_out() {
+        let limits = Limits::default();
+        assert!(limits.verdict_timeout < limits.request_timeout);
+        assert!(limits.inbound_per_peer <= limits.inbound_total);
+    }
+}

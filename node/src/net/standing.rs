@@ -1,0 +1,73 @@
+//! What peers may do here: contacts are kept and never banned, faults lower the score, blocks close connections.
+//! Must not know what a fault was.
+
+use super::{
+    peers::score::{TRANSIENT, VIOLATION},
+    run::Net,
+    translate,
+    types::PeerName,
+};
+use libp2p::PeerId;
+use std::collections::HashSet;
+
+/// Peers in one `Protect` or `Block`; more are not looked at.
+const PEERS: usize = 10_000;
+
+impl Net {
+    /// Replaces the peers of contacts: their connections stay open, limits and bans by score pass them by.
+    pub(crate) fn protect(&mut self, names: &[PeerName]) {
+        let peers: HashSet<_> = names.iter().take(PEERS).filter_map(translate::peer_id).collect();
+        let behaviour = self.swarm.behaviour_mut();
+        let before: Vec<_> = behaviour.protect.kept().copied().collect();
+        before.iter().for_each(|peer| behaviour.limits.remove_peer_id(peer));
+        peers.iter().for_each(|peer| behaviour.limits.bypass_peer_id(peer));
+        behaviour.protect.keep(peers.clone());
+        for peer in self.scores.set_contacts(peers.clone()) {
+            if !self.blocked.contains(&peer) {
+                self.swarm.behaviour_mut().blocked.unblock_peer(peer);
+            }
+        }
+        self.book.protect(peers);
+    }
+
+    /// Replaces the blocked peers; their connections are closed.
+    pub(crate) fn block(&mut self, names: &[PeerName]) {
+        let peers: HashSet<_> = names.iter().take(PEERS).filter_map(translate::peer_id).collect();
+        let list = &mut self.swarm.behaviour_mut().blocked;
+        for peer in self.blocked.difference(&peers).filter(|peer| !self.scores.banned(peer)) {
+            list.unblock_peer(*peer);
+        }
+        for peer in peers.difference(&self.blocked) {
+            list.block_peer(*peer);
+        }
+        self.blocked = peers;
+    }
+
+    /// Says whether a peer is blocked by the user or banned by its score.
+    pub(crate) fn is_banned(&self, peer: &PeerId) -> bool {
+        self.blocked.contains(peer) || self.scores.banned(peer)
+    }
+
+    /// Scores a fault that is the peer's own.
+    pub(crate) fn violation(&mut self, peer: PeerId) {
+        if self.scores.add(peer, VIOLATION, self.clock.moment()) {
+            tracing::debug!("a peer is banned by its score");
+            self.swarm.behaviour_mut().dht.kad().remove_peer(&peer);
+            self.swarm.behaviour_mut().blocked.block_peer(peer);
+        }
+    }
+
+    /// Scores a fault that is the peer's own and leaves its connections no more valid than its bytes: they are closed.
+    pub(crate) fn violation_and_close(&mut self, peer: PeerId) {
+        self.violation(peer);
+        // An error means that it is gone already.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    /// Scores what may be nobody's fault.
+    pub(crate) fn transient(&mut self, peer: PeerId) {
+        if self.scores.add(peer, TRANSIENT, self.clock.moment()) {
+            self.swarm.behaviour_mut().blocked.block_peer(peer);
+        }
+    }
+}

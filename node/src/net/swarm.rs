@@ -1,0 +1,162 @@
+//! Makes the swarm and its listeners.
+//! Must not know what happens on it afterwards.
+
+use super::{
+    behaviour::Behaviour,
+    config::{NetConfig, NetError},
+    dht::Records,
+    peers::limits::Limits,
+    translate::{self, Reach},
+};
+use libp2p::{Multiaddr, Swarm, SwarmBuilder, TransportError, identity, multiaddr::Protocol, noise, swarm, tcp, yamux};
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    time::Duration,
+};
+
+/// Streams of one connection, all protocols together.
+const YAMUX_STREAMS: usize = 256;
+
+/// Makes a swarm: TCP with Noise and Yamux, QUIC beside it, names resolved by DNS.
+pub(crate) fn build(
+    key: identity::Keypair,
+    config: &NetConfig,
+    records: Records,
+) -> Result<Swarm<Behaviour>, NetError> {
+    let behaviour = Behaviour::new(&key, config, records);
+    let limits = &config.limits;
+    let quic_timeout = limits.handshake_timeout;
+    let transports = SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, || {
+            let mut config = yamux::Config::default();
+            config.set_max_num_streams(YAMUX_STREAMS);
+            config
+        })
+        .map_err(|_| NetError::Setup)?
+        .with_quic_config(move |mut quic| {
+            quic.handshake_timeout = quic_timeout;
+            quic.max_idle_timeout = 30_000;
+            quic.keep_alive_interval = Duration::from_secs(10);
+            quic
+        });
+    // A machine without a resolver configuration asks nobody, rather than somebody it never chose.
+    let resolver = libp2p::dns::ResolverConfig::from_parts(None, Vec::new(), Vec::new());
+    let swarm = if std::path::Path::new("/etc/resolv.conf").exists() {
+        transports
+            .with_dns()
+            .map_err(|_| NetError::Setup)?
+            .with_behaviour(|_| behaviour)
+            .map_err(|_| NetError::Setup)?
+            .with_swarm_config(|swarm| tune(swarm, limits))
+            .with_connection_timeout(limits.handshake_timeout)
+            .build()
+    } else {
+        transports
+            .with_dns_config(resolver, libp2p::dns::ResolverOpts::default())
+            .with_behaviour(|_| behaviour)
+            .map_err(|_| NetError::Setup)?
+            .with_swarm_config(|swarm| tune(swarm, limits))
+            .with_connection_timeout(limits.handshake_timeout)
+            .build()
+    };
+    Ok(swarm)
+}
+
+fn tune(config: swarm::Config, limits: &Limits) -> swarm::Config {
+    config
+        .with_idle_connection_timeout(limits.idle)
+        .with_max_negotiating_inbound_streams(64)
+        .with_notify_handler_buffer_size(const { NonZeroUsize::new(64).unwrap() })
+        .with_per_connection_event_buffer_size(32)
+}
+
+/// Listens on every configured address; an address family this machine lacks is left out while another one works.
+pub(crate) fn listen(swarm: &mut Swarm<Behaviour>, texts: &[String]) -> Result<usize, NetError> {
+    let (mut listeners, mut lacking) = (0, None);
+    for text in texts {
+        let bad = || NetError::BadAddress { address: text.clone() };
+        let address = translate::address(text).filter(is_listenable).ok_or_else(bad)?;
+        match probe(&address).and_then(|()| swarm.listen_on(address).map_err(io_error)) {
+            Ok(_) => listeners += 1,
+            Err(error) => match listen_error(text, error) {
+                Ok(error) => return Err(error),
+                Err(error) => lacking = Some(error),
+            },
+        }
+    }
+    match lacking {
+        Some(error) if listeners == 0 => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+/// Sorts what the system said: `Ok` is fatal, `Err` only if nothing else works.
+fn listen_error(text: &str, source: io::Error) -> Result<NetError, NetError> {
+    let address = text.to_owned();
+    match source.kind() {
+        io::ErrorKind::AddrInUse => Ok(NetError::PortInUse { address }),
+        io::ErrorKind::PermissionDenied => Ok(NetError::PortForbidden { address }),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported if text.starts_with("/ip6/::/") => {
+            Err(NetError::Listen { address, source })
+        }
+        // EAFNOSUPPORT has no stable kind: a machine without IPv6.
+        _ if text.starts_with("/ip6/") => Err(NetError::Listen { address, source }),
+        _ => Ok(NetError::Listen { address, source }),
+    }
+}
+
+/// TCP or QUIC on an IP address, a wildcard one as well.
+fn is_listenable(address: &Multiaddr) -> bool {
+    let wildcard = address.iter().next().is_some_and(|part| match part {
+        Protocol::Ip4(ip) => ip.is_unspecified(),
+        Protocol::Ip6(ip) => ip.is_unspecified(),
+        _ => false,
+    });
+    let named = matches!(address.iter().next(), Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)));
+    let shape: Multiaddr = address
+        .iter()
+        .map(|part| match part {
+            Protocol::Ip4(_) if wildcard => Protocol::Ip4([127, 0, 0, 1].into()),
+            Protocol::Ip6(_) if wildcard => Protocol::Ip6([0, 0, 0, 0, 0, 0, 0, 1].into()),
+            other => other,
+        })
+        .collect();
+    !named && translate::split_peer(address.clone()).1.is_none() && translate::reach(&shape) != Reach::Unusable
+}
+
+/// Tries a TCP port before libp2p does: it shares ports (SO_REUSEPORT), and a second daemon would silently take every
+/// other connection of the first.
+fn probe(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind(SocketAddr::new(ip, port)).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Digs the system's error out of the transports' wrappings.
+fn io_error(error: TransportError<io::Error>) -> io::Error {
+    let TransportError::Other(outer) = error else { return io::ErrorKind::Unsupported.into() };
+    if outer.raw_os_error().is_some() {
+        return outer;
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = outer.get_ref().map(|inner| inner as _);
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<io::Error>()
+            && let Some(code) = io.raw_os_error()
+        {
+            return io::Error::from_raw_os_error(code);
+        }
+        cause = inner.source();
+    }
+    outer
+}
