@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn trailing_and_missing_bytes_are_refused() {
+    fn r_row_2_trailing_and_missing_bytes_are_refused() {
         let mut raw = encode(&setting(vec![1, 2, 3])).unwrap();
         raw.body.push(0);
         assert!(matches!(decode::<Setting>(&raw), Err(Error::Corrupt(Damage::Encoding))));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn newer_row_is_told_apart_from_a_broken_one() {
+    fn r_row_2_newer_row_is_told_apart_from_a_broken_one() {
         let mut raw = encode(&setting(vec![])).unwrap();
         raw.version = Setting::VERSION + 1;
         assert!(matches!(decode::<Setting>(&raw), Err(Error::NewerVersion { .. })));

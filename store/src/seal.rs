@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn row_opens_only_at_its_place_in_its_table_with_its_version_under_its_key() {
+    fn r_row_1_row_opens_only_at_its_place_in_its_table_with_its_version_under_its_key() {
         let (keys, place, value) = sealed();
         let table = Table::Setting.number();
         assert!(refused(keys.open(table, &[&place[..], b"x"].concat(), &value)));

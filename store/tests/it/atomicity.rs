@@ -4,7 +4,7 @@ use crate::common::*;
 use kith_store::{Error, MemoryDisk, Rows};
 
 #[test]
-fn what_was_committed_is_there_after_a_restart() {
+fn r_row_3_what_was_committed_is_there_after_a_restart() {
     let disk = MemoryDisk::new();
     let store = create(&disk);
     commit(&store, &[note("a", 1, "one"), note("a", 2, "two")]).unwrap();
@@ -13,7 +13,7 @@ fn what_was_committed_is_there_after_a_restart() {
 }
 
 #[test]
-fn failed_step_changes_nothing_and_the_next_goes_on() {
+fn r_row_3_failed_step_changes_nothing_and_the_next_goes_on() {
     let store = create(&MemoryDisk::new());
     commit(&store, &[note("a", 1, "one")]).unwrap();
     let failed = store.write(|tx| {
