@@ -38,6 +38,9 @@ pub const NAME_MAX: usize = 64;
 pub const DEVICES_MAX: usize = 10;
 /// Largest device log in bytes: it travels in first messages and descriptors.
 pub const DEVICE_LOG_MAX: usize = 8 * 1024;
+/// Largest device log in bytes that an account still lengthens by anything but a revocation: it must fit a record beside
+/// a bundle and eight addresses.
+pub const DEVICE_LOG_ISSUED_MAX: usize = 4608;
 /// Largest operation of a device log in bytes.
 pub const DEVICE_OP_MAX: usize = 512;
 /// Operations in one device log: bounded by its bytes as well; bounds the work of verifying.
@@ -47,7 +50,7 @@ pub const LINK_HINTS_MAX: usize = 3;
 /// Longest address hint or published address in bytes (a circuit address with two peer ids fits).
 pub const ADDRESS_MAX: usize = 256;
 /// Longest contact link accepted for parsing in bytes.
-pub const LINK_MAX: usize = 2048;
+pub const LINK_MAX: usize = 4096;
 
 // --- prekeys and descriptors ----------------------------------------------------------------------------------------
 
@@ -63,6 +66,9 @@ pub const GRANT_MAX: usize = 512;
 pub const GRANTS_MAX: usize = 8;
 /// Largest prekey bundle in bytes: ML-KEM key, two X25519 keys, counters, signature.
 pub const BUNDLE_MAX: usize = 2048;
+/// Milliseconds from its beginning that a bundle is used at all: as long as a relay may serve a descriptor. Past its end,
+/// after seven days, it is stale and shown as such.
+pub const BUNDLE_USABLE_MS: u64 = 30 * DAY_MS;
 /// Days ahead for which a descriptor is published, beyond today.
 pub const DESCRIPTOR_DAYS_AHEAD: u32 = 6;
 /// Days ahead for which record certificates are made: a root that is away for a month does no harm.

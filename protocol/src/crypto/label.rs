@@ -23,6 +23,8 @@ labels! {
     DEVICE_OP = "device/op";
     /// Proof by a new device that it holds its keys.
     DEVICE_PROOF = "device/proof";
+    /// Proof by a new root that its holder has the key.
+    ROOT_PROOF = "account/root-proof";
     /// Safety number of two accounts.
     SAFETY_NUMBER = "safety-number";
 

@@ -162,6 +162,29 @@ every_type! {
     wire::Extension { r#type: 300, critical: true, bytes: vec![1, 2, 3] }
 
     // identity, prekeys, descriptor
+    identity::DeviceOp { version: 1, number: 3, previous: vec![1; 32], issuer: vec![2; 32], at_ms: 5, kind: 2, body: vec![1] }
+    identity::AddDevice { sign_pk: vec![1; 32], dh_pk: vec![2; 32], can_manage: true, proof: vec![3; 64] }
+    identity::RevokeDevice { device: vec![1; 32] }
+    identity::SetDeviceLimit { devices: 3 }
+    identity::SetDeviceTrust { device: vec![1; 32], can_manage: true }
+    identity::RotateRoot { root_pk: vec![1; 32], proof: vec![2; 64] }
+    identity::LiftFreeze { ops: vec![vec![1; 32], vec![2; 32]] }
+    identity::DeviceLog { ops: vec![vec![1; 8], vec![2; 8]] }
+    prekey::Bundle {
+        version: 1, suite: 1, min_suite: 1, account: vec![1; 32], device: vec![2; 32], sequence: 300, not_before_ms: 300,
+        not_after_ms: 400, signed_prekey_id: 7, signed_prekey: vec![3; 32], kem_prekey: vec![4; 64], mailbox_day: 9,
+        mailbox_key: vec![5; 32], extensions: vec![proto::wire::Extension { r#type: 300, critical: true, bytes: vec![1] }],
+    }
+    prekey::OneTimeKey { id: 300, key: vec![1; 32], expires_ms: 300 }
+    prekey::DescriptorValue {
+        version: 1, bundle: vec![1; 8], log: vec![vec![2; 8]], peer_id: vec![3; 8], addresses: vec!["/a/b".to_owned()],
+        mailboxes: vec![vec![4; 8]], stranger_grant: vec![5; 8], sequence: 300, padding: vec![0; 8],
+        extensions: vec![proto::wire::Extension { r#type: 300, critical: true, bytes: vec![1] }],
+    }
+    prekey::RecordPayload {
+        version: 1, day: 300, slot: 1, blinded_key: vec![1; 32], record_key: vec![2; 32], certificate: vec![3; 64],
+        sequence: 300, expires_ms: 300, ciphertext: vec![4; 8],
+    }
 
     // session, mailbox, content
     envelope::Envelope { version: 1, suite: 1, key_day: 20_000, enc: vec![9; 32], ciphertext: vec![8; 40] }

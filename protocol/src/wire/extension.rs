@@ -21,7 +21,6 @@ pub struct Extensions(Vec<Extension>);
 impl Extensions {
     /// Checks what came with a message; `known` are the types this reader understands in it. Unknown ones that are not
     /// critical are kept, so that forwarding and re-encoding lose nothing.
-    #[allow(dead_code)] // until the first message with extensions
     pub(crate) fn from_wire(list: Vec<proto::wire::Extension>, known: &[u32]) -> Result<Self, Error> {
         at_most(&list, limits::EXTENSIONS_MAX)?;
         let list: Vec<_> =
@@ -36,7 +35,6 @@ impl Extensions {
     }
 
     /// Gives the wire form.
-    #[allow(dead_code)] // until the first message with extensions
     pub(crate) fn to_wire(&self) -> Vec<proto::wire::Extension> {
         let wire =
             |e: &Extension| proto::wire::Extension { r#type: e.kind, critical: e.critical, bytes: e.bytes.clone() };

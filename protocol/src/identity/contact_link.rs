@@ -1,0 +1,117 @@
+//! The link somebody hands out to be reached: a contact code and up to three address hints. Must not know libp2p; a hint
+//! is text that is only dialled and proves nothing.
+
+mod code;
+mod hint;
+mod tidy;
+
+pub use code::{CodeKind, ContactCode, ReachSecret};
+pub use tidy::{is_dash, is_invisible};
+
+use crate::{
+    Fault,
+    limits::{LINK_HINTS_MAX, LINK_MAX},
+};
+use std::{fmt, str::FromStr};
+
+/// The text is no contact code or link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nothing in it looks like a code of this program.
+    #[error("this is not a Kith code: one begins with kith1")]
+    NotACode,
+    /// The checksum is wrong at full length: a character is mistaken or two changed places.
+    #[error("the code has a typo")]
+    Typo,
+    /// Characters are missing.
+    #[error("the code is cut short: {have} of {want} characters")]
+    Truncated {
+        /// How many characters are there.
+        have: usize,
+        /// How many a code of this kind has.
+        want: usize,
+    },
+    /// The code is whole and of another kind.
+    #[error("this is {0}, not a contact code")]
+    WrongKind(CodeKind),
+    /// The code is whole and of a later version, or of a kind this version does not know.
+    #[error("the code is of version {0}, which this program does not know yet")]
+    UnknownVersion(u8),
+    /// The checksum is right and what it protects names no account.
+    #[error("the code is well written and names no account")]
+    NoAccount,
+    /// A hint is no address, or there are too many.
+    #[error("address hint {0} of the link is damaged")]
+    BadHint(usize),
+}
+
+impl Error {
+    /// Says who is to blame: whoever pasted the text.
+    pub const fn fault(&self) -> Fault {
+        Fault::Local
+    }
+}
+
+/// A contact code with hints where its holder may be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactLink {
+    /// Whom it names, and the secret that lets one find it.
+    pub code: ContactCode,
+    /// Up to three addresses, relays first: untrusted, only dialled.
+    pub hints: Vec<String>,
+}
+
+impl ContactLink {
+    /// Joins a code and addresses; what is no address or too many is left out, so that what is shown can be read again.
+    pub fn new(code: ContactCode, addresses: impl IntoIterator<Item = String>) -> Self {
+        let hints = addresses.into_iter().filter(|a| hint::is_plausible(a)).take(LINK_HINTS_MAX).collect();
+        Self { code, hints }
+    }
+
+    /// Reads a code or a link as people paste them: in any case, grouped by spaces or hyphens, inside quotes or brackets,
+    /// with invisible characters or line breaks in it, with punctuation behind it (R-ID-7).
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > LINK_MAX {
+            return Err(Error::NotACode);
+        }
+        let bare = tidy::strip(text);
+        let (code, query) = bare.split_once('?').unwrap_or((&bare, ""));
+        let code = ContactCode::parse(code)?;
+        let mut hints = Vec::new();
+        for (name, value) in query.split(['&', '#']).filter_map(|part| part.split_once('=')) {
+            // Other names are of later versions, and hints are only hints: passed over.
+            if !name.eq_ignore_ascii_case("a") {
+                continue;
+            }
+            let place = hints.len().saturating_add(1);
+            let hint = hint::decode(value).filter(|h| hint::is_plausible(h)).ok_or(Error::BadHint(place))?;
+            if hints.len() >= LINK_HINTS_MAX {
+                return Err(Error::BadHint(place));
+            }
+            hints.push(hint);
+        }
+        Ok(Self { code, hints })
+    }
+}
+
+impl FromStr for ContactLink {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+/// Writes `kith:CODE?a=ADDRESS&a=ADDRESS`.
+impl fmt::Display for ContactLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kith:{}", self.code)?;
+        for (i, hint) in self.hints.iter().enumerate() {
+            write!(f, "{}a={}", if i == 0 { '?' } else { '&' }, hint::encode(hint))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Bundles that hostile devices sign, and their bounds.

@@ -1,0 +1,1 @@
+//! Rotation and retention.
