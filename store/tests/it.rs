@@ -5,5 +5,7 @@
 mod atomicity;
 #[path = "it/common.rs"]
 mod common;
+#[path = "it/migration.rs"]
+mod migration;
 #[path = "it/overlay.rs"]
 mod overlay;
