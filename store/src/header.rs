@@ -7,7 +7,7 @@ use crate::{Damage, Error, unlock::Wrapping};
 use redb::{ReadableTable, TableDefinition};
 
 /// The schema this program writes.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 
 pub(crate) const HEADERS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("kith");
 const NAME: &str = "header";

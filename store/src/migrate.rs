@@ -3,6 +3,8 @@
 //! A step and the new schema number are committed together: a crash leaves the old schema or the new one. The copy lies
 //! beside the store (`….schema-N`) until [`Store::drop_old_copies`](crate::Store::drop_old_copies).
 
+mod hidden_tables;
+
 use crate::{
     Disk, Error,
     header::{Header, SCHEMA},
@@ -15,20 +17,15 @@ use redb::{Database, WriteTransaction};
 type Step = fn(&WriteTransaction, &Secret<32>, &mut ChaCha20Rng) -> Result<(), Error>;
 
 /// The step that leads away from schema 1, from schema 2, and so on.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[hidden_tables::step];
+
+/// Keeps a copy of a store that will be migrated, before it is opened for writing.
+pub(crate) fn prepare(disk: &Disk, header: &Header) -> Result<(), Error> {
+    if header.schema == SCHEMA { Ok(()) } else { disk.keep_copy(&suffix(header.schema)) }
+}
 
 /// Runs what is missing between the store's schema and the newest.
-pub(crate) fn run(
-    disk: &Disk,
-    db: &Database,
-    header: &Header,
-    data_key: &Secret<32>,
-    rng: &mut ChaCha20Rng,
-) -> Result<(), Error> {
-    if header.schema == SCHEMA {
-        return Ok(());
-    }
-    disk.keep_copy(&suffix(header.schema))?;
+pub(crate) fn run(db: &Database, header: &Header, data_key: &Secret<32>, rng: &mut ChaCha20Rng) -> Result<(), Error> {
     let done = header.schema.saturating_sub(1) as usize;
     for (step, schema) in STEPS.iter().skip(done).zip(header.schema.saturating_add(1)..) {
         crate::store::run(db, |txn| {

@@ -51,7 +51,7 @@ pub(crate) type Pending = BTreeMap<Vec<u8>, Option<RawRow>>;
 
 /// The tree in which all rows lie.
 pub(crate) type Tree = redb::TableDefinition<'static, &'static [u8], &'static [u8]>;
-pub(crate) const ROWS: Tree = redb::TableDefinition::new("rows");
+pub(crate) const ROWS: Tree = redb::TableDefinition::new("sealed");
 
 /// Reads one row of a tree.
 pub(crate) fn fetch(

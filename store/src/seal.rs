@@ -1,7 +1,8 @@
 //! Seals rows, and hides where they lie: the keys drawn from a store's data key.
 //!
-//! A row's place is `[table][hash of table and group under a key][order bytes]`; its value is
-//! `[row version][nonce][ciphertext]`, bound to table, place and version, so that no row can be moved, swapped or aged.
+//! A row's place is `[hash of the table][hash of table and group][order bytes]`, both hashes under keys, so that a file
+//! does not tell whom or what its rows belong to. Its value is `[row version][nonce][ciphertext]`, bound to table, place
+//! and version, so that no row can be moved, swapped or aged.
 
 use crate::{
     Damage, Error,
@@ -15,8 +16,12 @@ use rand_core::CryptoRng;
 /// Bytes of the keyed hash that stands for a group: enough that two groups never meet by chance.
 const GROUP_LEN: usize = 16;
 
+/// Bytes of the keyed hash that stands for a table.
+const TABLE_LEN: usize = 8;
+
 /// The keys of an open store; wiped when dropped.
 pub(crate) struct Keys {
+    table: Secret<32>,
     place: Secret<32>,
     row: Secret<32>,
 }
@@ -24,7 +29,7 @@ pub(crate) struct Keys {
 impl Keys {
     pub(crate) fn new(data_key: &Secret<32>) -> Self {
         let derive = |label: &str| kdf::hkdf(&[], data_key.as_bytes(), label.as_bytes());
-        Self { place: derive(label::STORE_PLACE), row: derive(label::STORE_ROW) }
+        Self { table: derive(label::STORE_TABLE), place: derive(label::STORE_PLACE), row: derive(label::STORE_ROW) }
     }
 
     /// Returns where a row lies.
@@ -41,16 +46,18 @@ impl Keys {
 
     /// Returns the stretch of a whole table, after one key if given.
     pub(crate) fn whole(&self, table: Table, after: Option<&Key>) -> Stretch {
-        Stretch::whole(&self.table(table), after.map(|key| self.place(table, key)))
+        Stretch::whole(&self.table(table.number()), after.map(|key| self.place(table, key)))
     }
 
-    fn table(&self, table: Table) -> Vec<u8> {
-        table.number().to_be_bytes().to_vec()
+    /// Returns what all places of a table start with.
+    pub(crate) fn table(&self, number: u16) -> Vec<u8> {
+        let hash = kdf::hmac(self.table.as_bytes(), &[&number.to_be_bytes()]);
+        hash.as_bytes().iter().copied().take(TABLE_LEN).collect()
     }
 
     fn group(&self, table: Table, group: &[u8]) -> Vec<u8> {
         let hash = kdf::hmac(self.place.as_bytes(), &[&table.number().to_be_bytes(), group]);
-        let mut prefix = self.table(table);
+        let mut prefix = self.table(table.number());
         prefix.extend(hash.as_bytes().iter().take(GROUP_LEN));
         prefix
     }
@@ -117,10 +124,11 @@ mod tests {
     fn one_group_in_two_tables_or_two_stores_lies_at_unrelated_places() {
         let keys = Keys::new(&Secret::new([1; 32]));
         let key = Key::new(b"alice", b"");
-        let hashed = |keys: &Keys, table| keys.place(table, &key).split_off(2);
+        let hashed = |keys: &Keys, table| keys.place(table, &key).split_off(TABLE_LEN);
         let here = hashed(&keys, Table::Setting);
         assert_ne!(here, hashed(&keys, Table::Identity));
         assert_ne!(here, hashed(&Keys::new(&Secret::new([2; 32])), Table::Setting));
+        assert_ne!(keys.table(1), keys.table(2));
         assert!(!here.windows(5).any(|w| w == b"alice"));
     }
 }

@@ -107,6 +107,7 @@ impl Store {
     ) -> Result<Self, Error> {
         let header = look(&disk)?;
         let data_key = header.wrapping.open(&header.id, unlock, stretching)?;
+        migrate::prepare(&disk, &header)?;
         let db = builder().create_with_backend(disk.backend()?)?;
         let store = Self::assemble(disk, data_key, db, rng);
         store.migrate(&header)?;
@@ -119,7 +120,7 @@ impl Store {
     fn migrate(&self, header: &Header) -> Result<(), Error> {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         match &*self.read_state() {
-            State::Open(db) => migrate::run(&self.disk, db, header, &self.data_key, &mut rng),
+            State::Open(db) => migrate::run(db, header, &self.data_key, &mut rng),
             State::Stopped(_) => Err(Error::Stopped),
         }
     }

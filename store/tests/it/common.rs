@@ -64,3 +64,13 @@ pub(crate) fn pages(rows: &impl Rows, book: &str, range: Range, limit: usize) ->
     let notes: Vec<Note> = rows.rows(book.as_bytes(), &range, limit).unwrap();
     notes.iter().map(|note| note.page).collect()
 }
+
+/// Opens an image as the bare database, as somebody who knows the format can; returns the image as it is afterwards.
+pub(crate) fn with_database<T>(image: Vec<u8>, f: impl FnOnce(&redb::Database) -> T) -> (T, Vec<u8>) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), image).unwrap();
+    let db = redb::Database::open(file.path()).unwrap();
+    let result = f(&db);
+    db.close().unwrap();
+    (result, std::fs::read(file.path()).unwrap())
+}
