@@ -12,8 +12,9 @@ use redb::{StorageBackend, backends::FileBackend};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Where a store lies.
@@ -45,37 +46,39 @@ impl Disk {
                 let draft = beside(path, "creating");
                 remove_if_there(&draft)?;
                 let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&draft)?;
-                build(Backend(Box::new(FileBackend::new(file)?)))?;
+                build(Backend::released(Box::new(FileBackend::new(file)?))?)?;
                 fs::rename(&draft, path)?;
                 sync_parent(path)
             }
             Self::Memory(disk) => {
                 let draft = MemoryDisk::new();
-                build(Backend(Box::new(draft.handle())))?;
+                build(Backend::released(Box::new(draft.handle()))?)?;
                 Ok(disk.install(draft.image())?)
             }
         }
     }
 
-    /// Opens it for reading and writing; a file must belong to this user alone.
+    /// Opens it for reading and writing, but holds every write back until [`Backend::release`]; a file must belong to
+    /// this user alone.
     pub(crate) fn backend(&self) -> Result<Backend, Error> {
-        match self {
+        let disk: Box<dyn StorageBackend> = match self {
             Self::File(path) => {
                 let file = OpenOptions::new().read(true).write(true).open(path).map_err(missing_or)?;
                 lock::keep_private(path, &file)?;
-                Ok(Backend(Box::new(FileBackend::new(file)?)))
+                Box::new(FileBackend::new(file)?)
             }
-            Self::Memory(disk) => Ok(Backend(Box::new(disk.handle()))),
-        }
-    }
-
-    /// Opens it for reading; what is written stays in memory and is forgotten.
-    pub(crate) fn shadow(&self) -> Result<Backend, Error> {
-        let source: Box<dyn Source> = match self {
-            Self::File(path) => Box::new(File::open(path).map_err(missing_or)?),
             Self::Memory(disk) => Box::new(disk.handle()),
         };
-        Ok(Backend(Box::new(Shadow::over(source)?)))
+        Ok(Backend(Arc::new(Shadow::over(disk, true)?)))
+    }
+
+    /// Opens it for reading alone, without locks: what is written is forgotten.
+    pub(crate) fn view(&self) -> Result<Backend, Error> {
+        let disk: Box<dyn StorageBackend> = match self {
+            Self::File(path) => Box::new(FileBackend::new(File::open(path).map_err(missing_or)?)?),
+            Self::Memory(disk) => Box::new(disk.handle()),
+        };
+        Ok(Backend(Arc::new(Shadow::over(disk, false)?)))
     }
 
     /// Keeps a synced copy of everything beside the store, under the store's name and a suffix; an existing copy stays,
@@ -144,27 +147,22 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
     Ok(File::open(folder)?.sync_all()?)
 }
 
-/// What a [`Shadow`] reads from.
-pub(crate) trait Source: std::fmt::Debug + Send + Sync {
-    /// Returns the length in bytes.
-    fn length(&self) -> io::Result<u64>;
-    /// Fills the buffer from an offset.
-    fn fill(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
-}
+/// A disk as the database takes it; a clone stays with the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Backend(Arc<Shadow>);
 
-impl Source for File {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+impl Backend {
+    fn released(disk: Box<dyn StorageBackend>) -> io::Result<Self> {
+        let backend = Self(Arc::new(Shadow::over(disk, true)?));
+        backend.release()?;
+        Ok(backend)
     }
 
-    fn fill(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.read_exact_at(out, offset)
+    /// Carries out what was held back; from now on writes reach the disk at once.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        self.0.release()
     }
 }
-
-/// Any of the ways to reach a disk, as the database takes it.
-#[derive(Debug)]
-pub(crate) struct Backend(Box<dyn StorageBackend>);
 
 type Bound = std::ops::Bound<u64>;
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Committed, Damage, Disk, Error, Snapshot, Stretching, Tx, Unlock, UnlockKind,
+    disk::Backend,
     header::{HEADERS, Header, SCHEMA, StoreId},
     migrate,
     rows::ROWS,
@@ -83,7 +84,7 @@ impl Store {
             })?;
             Ok(db.close()?)
         })?;
-        let db = builder().create_with_backend(disk.backend()?)?;
+        let (db, _) = open_checked(&disk)?.release()?;
         Ok(Self::assemble(disk, data_key, db, rng))
     }
 
@@ -105,10 +106,10 @@ impl Store {
         stretching: &Stretching,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, Error> {
-        let header = look(&disk)?;
-        let data_key = header.wrapping.open(&header.id, unlock, stretching)?;
-        migrate::prepare(&disk, &header)?;
-        let db = builder().create_with_backend(disk.backend()?)?;
+        let opened = open_checked(&disk)?;
+        let data_key = opened.header.wrapping.open(&opened.header.id, unlock, stretching)?;
+        migrate::prepare(&disk, &opened.header)?;
+        let (db, header) = opened.release()?;
         let store = Self::assemble(disk, data_key, db, rng);
         store.migrate(&header)?;
         if matches!(header.wrapping.work(), Work::Argon2 { params, .. } if stretching.raises(params)) {
@@ -127,7 +128,8 @@ impl Store {
 
     /// Reads what a store tells without being unlocked; changes nothing.
     pub fn info(disk: &Disk) -> Result<StoreInfo, Error> {
-        let Header { schema, id, wrapping } = look(disk)?;
+        let db = builder().create_with_backend(existing(disk)?.view()?)?;
+        let Header { schema, id, wrapping } = header_of(&db)?;
         Ok(StoreInfo { id, schema, unlock: wrapping.work().kind() })
     }
 
@@ -164,7 +166,7 @@ impl Store {
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let State::Stopped(view @ None) = &mut *state {
-            *view = Some(builder().create_with_backend(self.disk.shadow()?)?);
+            *view = Some(builder().create_with_backend(self.disk.view()?)?);
         }
         match &*state {
             State::Open(db) | State::Stopped(Some(db)) => self.view(db),
@@ -215,8 +217,7 @@ impl Store {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // The old one must be gone before the file is opened again.
         *state = State::Stopped(None);
-        look(&self.disk)?;
-        let db = builder().create_with_backend(self.disk.backend()?)?;
+        let (db, _) = open_checked(&self.disk)?.release()?;
         self.view(&db)?;
         *state = State::Open(db);
         Ok(())
@@ -270,12 +271,34 @@ fn builder() -> redb::Builder {
     builder
 }
 
-/// Reads the header and checks every page behind a shadow, so that the file stays as it is.
-fn look(disk: &Disk) -> Result<Header, Error> {
-    if !disk.exists()? {
-        return Err(Error::Missing);
+/// A database that was checked, with its first writes (a repair after an unclean stop) still held back.
+struct Opened {
+    db: Database,
+    header: Header,
+    backend: Backend,
+}
+
+impl Opened {
+    /// Lets the repair reach the disk.
+    fn release(self) -> Result<(Database, Header), Error> {
+        self.backend.release()?;
+        Ok((self.db, self.header))
     }
-    let db = builder().set_check_integrity_on_open(true).create_with_backend(disk.shadow()?)?;
+}
+
+/// Opens a database, checks every page, and reads the header; the disk stays as it is.
+fn open_checked(disk: &Disk) -> Result<Opened, Error> {
+    let backend = existing(disk)?.backend()?;
+    let db = builder().set_check_integrity_on_open(true).create_with_backend(backend.clone())?;
+    let header = header_of(&db)?;
+    Ok(Opened { db, header, backend })
+}
+
+fn existing(disk: &Disk) -> Result<&Disk, Error> {
+    if disk.exists()? { Ok(disk) } else { Err(Error::Missing) }
+}
+
+fn header_of(db: &Database) -> Result<Header, Error> {
     match db.begin_read()?.open_table(HEADERS) {
         Ok(table) => Header::read(&table),
         Err(redb::TableError::Storage(error)) => Err(error.into()),

@@ -5,6 +5,8 @@
 mod atomicity;
 #[path = "it/common.rs"]
 mod common;
+#[path = "it/crash.rs"]
+mod crash;
 #[path = "it/migration.rs"]
 mod migration;
 #[path = "it/overlay.rs"]

@@ -3,7 +3,7 @@
 //! It also fails on command: the n-th call, every write from some point on, or for want of room. The simulated world and
 //! the crash tests run the real store on it.
 
-use super::{Source, shadow::out_of_range};
+use super::shadow::out_of_range;
 use rand_core::CryptoRng;
 use redb::StorageBackend;
 use std::{
@@ -361,16 +361,6 @@ impl StorageBackend for Handle {
             return Err(out_of_range());
         }
         state.change(start, data, len)
-    }
-}
-
-impl Source for Handle {
-    fn length(&self) -> io::Result<u64> {
-        StorageBackend::len(self)
-    }
-
-    fn fill(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        StorageBackend::read(self, offset, out)
     }
 }
 
