@@ -4,7 +4,7 @@
 mod body;
 mod receipt;
 
-pub use body::{Body, CannotOpen, OneTimeKey, SessionControl, Text};
+pub use body::{Body, CannotOpen, SessionControl, Text};
 pub use receipt::{Marks, Range, Receipt};
 
 use crate::{

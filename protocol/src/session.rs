@@ -11,6 +11,7 @@ mod header;
 mod inbound;
 pub mod open;
 mod opened;
+mod own_keys;
 pub mod payload;
 mod pq_step;
 mod ratchet;
@@ -25,6 +26,7 @@ pub(crate) mod tests;
 
 pub use inbound::Inbound;
 pub use open::{Begun, OpenStep, StrangerStep};
+pub use own_keys::{OwnKeys, OwnPrekey, PoolKeys};
 pub use payload::{Introduction, Payload};
 pub use seal::SealStep;
 pub use sessions::{Sessions, Status};
@@ -34,12 +36,11 @@ use crate::{
     AccountId, DeviceId, SessionId,
     crypto::{
         dh::{DhPublic, DhSecret},
-        kem::{KemPublic, KemSecret},
+        kem::KemPublic,
     },
+    identity::{DeviceInfo, DeviceSecrets},
+    prekey::{Bundle, HandedKey},
 };
-
-/// The suite spoken: X25519, ML-KEM-768, HKDF-SHA-256, AES-256-GCM. A higher number is a better suite.
-pub const SUITE: u32 = 1;
 
 /// This device as a session needs it.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,12 @@ pub struct LocalDevice<'a> {
     pub dh: &'a DhSecret,
 }
 
-impl LocalDevice<'_> {
+impl<'a> LocalDevice<'a> {
+    /// Takes what a session needs of this device's secrets.
+    pub fn new(account: AccountId, secrets: &'a DeviceSecrets) -> Self {
+        Self { account, device: secrets.id(), dh: secrets.dh() }
+    }
+
     /// Returns what others see of it.
     pub fn public(&self) -> PeerDevice {
         PeerDevice { account: self.account, device: self.device, dh: self.dh.public() }
@@ -68,6 +74,13 @@ pub struct PeerDevice {
     pub device: DeviceId,
     /// Its X25519 key.
     pub dh: DhPublic,
+}
+
+impl PeerDevice {
+    /// Takes a device of an account as the account's verified log has it.
+    pub const fn new(account: AccountId, device: &DeviceInfo) -> Self {
+        Self { account, device: device.id, dh: device.dh_pk }
+    }
 }
 
 /// The keys of a peer device that a handshake is made with: from its verified bundle, and a one-time key if there is one.
@@ -87,23 +100,17 @@ pub struct PeerKeys {
     pub one_time: Option<(u32, DhPublic)>,
 }
 
-/// The private halves of what our bundles offered.
-#[derive(Clone, Debug)]
-pub struct OwnPrekey {
-    /// Of the signed X25519 prekey.
-    pub dh: DhSecret,
-    /// Of the signed ML-KEM prekey.
-    pub kem: KemSecret,
-}
-
-/// What opening a first message asks of our own keys and memory.
-pub trait OwnKeys {
-    /// Returns the signed prekeys of an id while they are kept.
-    fn signed_prekey(&self, id: u32) -> Option<OwnPrekey>;
-
-    /// Returns a one-time key of an id while it was not used.
-    fn one_time(&self, id: u32) -> Option<DhSecret>;
-
-    /// Says whether a first message of this session was accepted before ([`Begun::session`]).
-    fn seen(&self, session: &SessionId) -> bool;
+impl PeerKeys {
+    /// Takes what a verified bundle offers, and a one-time key that the device handed us if there is one. Whether the
+    /// bundle is good enough to send to is [`Bundle::check_pins`]' to say.
+    pub fn new(bundle: &Bundle, one_time: Option<&HandedKey>) -> Self {
+        Self {
+            suite: bundle.suite(),
+            bundle_id: *bundle.bundle_id(),
+            signed_prekey_id: bundle.signed_prekey_id(),
+            signed_prekey: *bundle.signed_prekey(),
+            kem_prekey: bundle.kem_prekey().clone(),
+            one_time: one_time.map(|key| (key.id, key.key)),
+        }
+    }
 }

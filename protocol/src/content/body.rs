@@ -3,8 +3,10 @@
 use super::receipt::Receipt;
 use crate::{
     SessionId,
-    crypto::{Secret, dh::DhPublic},
-    limits, proto,
+    identity::ReachSecret,
+    limits,
+    prekey::HandedKey,
+    proto,
     wire::{self, at_most},
 };
 use std::fmt;
@@ -59,22 +61,13 @@ impl Text {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SessionControl {
     /// Fresh one-time keys for the peer alone, at most `limits::ONE_TIME_KEYS_HANDED`.
-    pub one_time_keys: Vec<OneTimeKey>,
+    pub one_time_keys: Vec<HandedKey>,
     /// The sender's new reach secret.
-    pub reach_secret: Option<Secret<16>>,
+    pub reach_secret: Option<ReachSecret>,
     /// The name the sender goes by now; not to be shown uncleaned.
     pub name: Option<String>,
     /// The sender's newest descriptor as an encoded record.
     pub descriptor: Option<Vec<u8>>,
-}
-
-/// The public half of a one-time key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OneTimeKey {
-    /// Names it to its owner.
-    pub id: u32,
-    /// X25519.
-    pub key: DhPublic,
 }
 
 /// The sender could not open something of ours; what it never confirmed must be sent again.
@@ -135,9 +128,8 @@ impl Body {
 
 impl SessionControl {
     fn to_wire(&self) -> proto::content::SessionControl {
-        let key = |k: &OneTimeKey| proto::content::OneTimeKey { id: k.id, key: k.key.as_bytes().to_vec() };
         proto::content::SessionControl {
-            one_time_keys: self.one_time_keys.iter().map(key).collect(),
+            one_time_keys: self.one_time_keys.iter().map(HandedKey::encode).collect(),
             reach_secret: self.reach_secret.as_ref().map(|s| s.as_bytes().to_vec()).unwrap_or_default(),
             name: self.name.clone(),
             descriptor: self.descriptor.clone().unwrap_or_default(),
@@ -152,17 +144,11 @@ impl SessionControl {
         if wire.descriptor.len() > limits::DESCRIPTOR_MAX {
             return Err(wire::Error::TooLarge { max: limits::DESCRIPTOR_MAX });
         }
-        let key = |k: &proto::content::OneTimeKey| {
-            let key = DhPublic::parse(&k.key).map_err(|_| wire::Error::OutOfBounds)?;
-            Ok(OneTimeKey { id: k.id, key })
-        };
-        let one_time_keys: Vec<_> = wire.one_time_keys.iter().map(key).collect::<Result<_, wire::Error>>()?;
-        if !one_time_keys.is_sorted_by(|a, b| a.id < b.id) {
-            return Err(wire::Error::NotCanonical);
-        }
+        let key = |bytes: &Vec<u8>| HandedKey::decode(bytes).map_err(|_| wire::Error::OutOfBounds);
+        let one_time_keys = wire.one_time_keys.iter().map(key).collect::<Result<_, _>>()?;
         let reach_secret = match wire.reach_secret.as_slice() {
             [] => None,
-            secret => Some(Secret::new(wire::fixed(secret)?)),
+            secret => Some(ReachSecret::from_bytes(wire::fixed(secret)?)),
         };
         let descriptor = Some(wire.descriptor).filter(|d| !d.is_empty());
         Ok(Self { one_time_keys, reach_secret, name: wire.name, descriptor })

@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    SessionId,
-    crypto::{Secret, dh::DhSecret},
-};
+use crate::{SessionId, crypto::dh::DhSecret, identity::ReachSecret, prekey::HandedKey};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 const ALICE: SenderBinding =
@@ -28,8 +25,11 @@ fn text(text: &str) -> Body {
     Body::Text(Text::new(text.to_owned()).unwrap())
 }
 
+fn handed(id: u32) -> HandedKey {
+    HandedKey { id, key: DhSecret::from_bytes([4; 32]).public(), expires: Timestamp::from_millis(9) }
+}
+
 fn every_body() -> Vec<Body> {
-    let key = DhSecret::from_bytes([4; 32]).public();
     let range = Range { device: ALICE.device, from: 3, to: 9 };
     let marks = Marks { ids: vec![MessageId::from_bytes([7; 16])], ranges: vec![range] };
     vec![
@@ -37,8 +37,8 @@ fn every_body() -> Vec<Body> {
         Body::Receipt(Receipt { delivered: marks.clone(), read: marks }),
         Body::SessionControl(SessionControl::default()),
         Body::SessionControl(SessionControl {
-            one_time_keys: vec![OneTimeKey { id: 0, key }, OneTimeKey { id: 3, key }],
-            reach_secret: Some(Secret::new([6; 16])),
+            one_time_keys: vec![handed(1), handed(3)],
+            reach_secret: Some(ReachSecret::from_bytes([6; 16])),
             name: Some(String::new()),
             descriptor: Some(vec![1, 2, 3]),
         }),
@@ -120,22 +120,14 @@ fn session_control_out_of_bounds_is_refused() {
         change(&mut control);
         content(Body::SessionControl(control)).encode().is_ok()
     };
-    fn keys(control: &mut SessionControl, ids: &[u32]) {
-        let key = DhSecret::from_bytes([4; 32]).public();
-        control.one_time_keys = ids.iter().map(|id| OneTimeKey { id: *id, key }).collect();
-    }
-    assert!(control(|c| keys(c, &[1, 2, 3, 4])));
-    assert!(!control(|c| keys(c, &[1, 2, 3, 4, 5])));
-    assert!(!control(|c| keys(c, &[1, 1])));
-    assert!(!control(|c| keys(c, &[2, 1])));
+    assert!(control(|c| c.one_time_keys = (1..5).map(handed).collect()));
+    assert!(!control(|c| c.one_time_keys = (1..6).map(handed).collect()));
     assert!(control(|c| c.name = Some("n".repeat(limits::NAME_MAX))));
     assert!(!control(|c| c.name = Some("n".repeat(limits::NAME_MAX + 1))));
     assert!(!control(|c| c.descriptor = Some(vec![1; limits::DESCRIPTOR_MAX + 1])));
     for point in crate::session::tests::bad_points() {
-        let body = proto::content::SessionControl {
-            one_time_keys: vec![proto::content::OneTimeKey { id: 1, key: point.to_vec() }],
-            ..Default::default()
-        };
+        let key = wire::encode(&proto::prekey::OneTimeKey { id: 1, key: point.to_vec(), expires_ms: 1 });
+        let body = proto::content::SessionControl { one_time_keys: vec![key], ..Default::default() };
         assert!(Body::from_wire(3, wire::encode(&body)).is_err());
     }
 }

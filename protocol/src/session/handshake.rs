@@ -2,7 +2,7 @@
 //! (after Signal's PQXDH, revision 3, sections 3.3 and 4.10). Must not know the ratchet that follows.
 
 use super::{
-    LocalDevice, OwnKeys, PeerDevice, PeerKeys, SUITE, SessionId,
+    LocalDevice, OwnKeys, PeerDevice, PeerKeys, SessionId,
     header::{RatchetMessage, handshake_key},
     open,
     root::RootKey,
@@ -17,7 +17,9 @@ use crate::{
         kem::{KemCiphertext, KemPublic},
         label,
     },
-    limits, proto,
+    limits,
+    prekey::SUITE,
+    proto,
     wire::{self, Transcript},
 };
 use rand_core::CryptoRng;

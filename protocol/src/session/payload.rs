@@ -2,7 +2,7 @@
 //! Must not know what the content says, nor judge a device log.
 
 use crate::{
-    crypto::Secret,
+    identity::{ReachSecret, device_log::LogHead},
     limits,
     mailbox::{Grant, MailboxAddress},
     proto,
@@ -10,15 +10,6 @@ use crate::{
 };
 use std::fmt;
 use zeroize::Zeroizing;
-
-/// Length and last hash of a device log, as a peer states it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogHead {
-    /// Operations in the log, at least 1.
-    pub len: u64,
-    /// Hash of the last one.
-    pub hash: [u8; 32],
-}
 
 /// The plaintext of a ratchet message.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,7 +32,7 @@ pub struct Introduction {
     /// The sender's device log from the first operation on, each an encoded signed operation.
     pub device_log: Vec<Vec<u8>>,
     /// The sender's reach secret.
-    pub reach_secret: Secret<16>,
+    pub reach_secret: ReachSecret,
     /// Multiaddresses at which to try the sender: untrusted.
     pub hints: Vec<String>,
     /// Where the sender's mail may be left.
@@ -106,7 +97,7 @@ impl Introduction {
         }
         Ok(Self {
             device_log: wire.device_log,
-            reach_secret: Secret::new(wire::fixed(&wire.reach_secret)?),
+            reach_secret: ReachSecret::from_bytes(wire::fixed(&wire.reach_secret)?),
             hints: wire.hints,
             mailboxes: wire.mailboxes.into_iter().map(MailboxAddress::from_bytes).collect::<Result<_, _>>()?,
             grants: wire.grants.into_iter().map(Grant::from_bytes).collect::<Result<_, _>>()?,

@@ -7,7 +7,7 @@
 //! Messages in the other sessions still open.
 
 use super::{
-    Begun, Inbound, LocalDevice, OpenStep, OwnKeys, PeerDevice, PeerKeys, SUITE, SealStep, SessionId, StrangerStep,
+    Begun, Inbound, LocalDevice, OpenStep, OwnKeys, PeerDevice, PeerKeys, SealStep, SessionId, StrangerStep,
     handshake::{Handshake, InitialMessage},
     header::End,
     open,
@@ -15,7 +15,7 @@ use super::{
     ratchet::{Beginning, Session},
     seal,
 };
-use crate::{Timestamp, limits, mailbox::EnvelopeBody};
+use crate::{Timestamp, limits, mailbox::EnvelopeBody, prekey::SUITE};
 use rand_core::CryptoRng;
 use std::cmp::Reverse;
 

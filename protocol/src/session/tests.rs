@@ -4,7 +4,9 @@ mod attacks;
 mod basics;
 pub(crate) mod hooks;
 mod hostile;
+mod impostors;
 mod meeting;
+mod property;
 mod rekey;
 
 use super::*;
@@ -12,6 +14,7 @@ use crate::{
     Day, Timestamp,
     crypto::kem::KemSecret,
     mailbox::{EnvelopeBody, envelope},
+    prekey::SUITE,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +33,7 @@ pub(super) struct Person {
     pub(super) account: AccountId,
     pub(super) device: DeviceId,
     pub(super) dh: DhSecret,
+    pub(super) dh_public: DhPublic,
     pub(super) mailbox: DhSecret,
     pub(super) prekeys: BTreeMap<u32, OwnPrekey>,
     pub(super) one_time: BTreeMap<u32, DhSecret>,
@@ -56,11 +60,13 @@ impl OwnKeys for Person {
 impl Person {
     pub(super) fn new(name: u8) -> Self {
         let mut rng = rng(u64::from(name));
+        let dh = DhSecret::random(&mut rng);
         let prekey = OwnPrekey { dh: DhSecret::random(&mut rng), kem: KemSecret::random(&mut rng) };
         Self {
             account: AccountId::from_bytes([name; 32]),
             device: DeviceId::from_bytes([name ^ 0x80; 32]),
-            dh: DhSecret::random(&mut rng),
+            dh_public: dh.public(),
+            dh,
             mailbox: DhSecret::random(&mut rng),
             prekeys: [(7, prekey)].into(),
             one_time: [(40, DhSecret::random(&mut rng))].into(),
@@ -76,7 +82,7 @@ impl Person {
     }
 
     pub(super) fn peer(&self) -> PeerDevice {
-        self.local().public()
+        PeerDevice { account: self.account, device: self.device, dh: self.dh_public }
     }
 
     /// What its bundle says, with a one-time key if it has one left.

@@ -260,12 +260,11 @@ every_type! {
     }
     content::Range { device: vec![1; 32], from: 1, to: 300 }
     content::SessionControl {
-        one_time_keys: vec![proto::content::OneTimeKey { id: 1, key: vec![1; 32] }],
+        one_time_keys: vec![vec![1; 40]],
         reach_secret: vec![2; 16],
         name: Some(String::new()),
         descriptor: vec![3; 8],
     }
-    content::OneTimeKey { id: 300, key: vec![1; 32] }
     content::CannotOpen { session_id: vec![1; 16] }
 }
 

@@ -7,7 +7,7 @@ fn payload() -> Payload {
         recipient_log: LogHead { len: 2, hash: [2; 32] },
         introduction: Some(Introduction {
             device_log: vec![vec![1; 100], vec![2; 100]],
-            reach_secret: Secret::new([3; 16]),
+            reach_secret: ReachSecret::from_bytes([3; 16]),
             hints: vec!["/ip4/192.0.2.1/tcp/1".into()],
             mailboxes: vec![MailboxAddress::from_bytes(vec![4; 9]).unwrap()],
             grants: vec![Grant::from_bytes(vec![5; 9]).unwrap()],

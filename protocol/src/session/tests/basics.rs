@@ -139,3 +139,38 @@ fn payload_larger_than_its_maximum_is_not_sealed_and_the_largest_fits_every_form
     let larger = vec![1; crate::limits::PAYLOAD_MAX + 1];
     assert_eq!(sessions.initiate(&me, &keys, &larger, START, &mut rng(1)).err(), Some(seal::Error::TooLarge));
 }
+
+#[test]
+fn a_session_begins_with_a_real_bundle_and_a_handed_one_time_key() {
+    use crate::{
+        identity::DeviceSecrets,
+        prekey::{Bundle, OneTimeKeys, PrekeyPool},
+    };
+    let mut rng = rng(12);
+    let (alice, bob) = (DeviceSecrets::generate(&mut rng), DeviceSecrets::generate(&mut rng));
+    let (a, b) = (AccountId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
+    let mut pool = PrekeyPool::generate(START, &mut rng);
+    let signed = pool.bundle(b, &bob, START).encode();
+    let bundle = Bundle::verify(&signed, &b, bob.info(), START).unwrap();
+    let (mut at_bob, mut at_alice) = (OneTimeKeys::default(), OneTimeKeys::default());
+    at_alice.accept(&at_bob.refill(START, &mut rng), START).unwrap();
+    let handed = at_alice.take(START).unwrap();
+
+    let sessions = Sessions::new(PeerDevice::new(b, bob.info()));
+    let keys = PeerKeys::new(&bundle, Some(&handed));
+    let step = sessions.initiate(&LocalDevice::new(a, &alice), &keys, b"hello", START, &mut rng).unwrap();
+    let inbound = Inbound::decode(&step.message).unwrap();
+    assert_eq!(inbound.sender_device(), alice.id());
+    let open = |pool: &PrekeyPool, one_time: &OneTimeKeys| {
+        let keys = PoolKeys { pool, one_time: Some(one_time), now: START };
+        Sessions::open_stranger(&LocalDevice::new(b, &bob), &keys, &inbound, START)
+    };
+    let opened = open(&pool, &at_bob).unwrap().confirm(&PeerDevice::new(a, alice.info())).unwrap();
+    assert_eq!(opened.payload.as_slice(), b"hello");
+    let begun = opened.begun.unwrap();
+    assert_eq!((begun.one_time_id, begun.signed_prekey_id), (Some(handed.id), pool.current().id()));
+    at_bob.consume(handed.id);
+    assert_eq!(open(&pool, &at_bob).err(), Some(open::Error::StalePrekey));
+    pool.remember_initial(begun.signed_prekey_id, begun.session).unwrap();
+    assert_eq!(open(&pool, &at_bob).err(), Some(open::Error::Duplicate));
+}

@@ -292,8 +292,8 @@ fn a_payload_of_any_bytes_leaves_the_session_in_order() {
     let (mut alice, mut bob) = friends();
     let payload = Payload {
         content: vec![1; 60],
-        sender_log: payload::LogHead { len: 1, hash: [1; 32] },
-        recipient_log: payload::LogHead { len: 1, hash: [2; 32] },
+        sender_log: crate::identity::device_log::LogHead { len: 1, hash: [1; 32] },
+        recipient_log: crate::identity::device_log::LogHead { len: 1, hash: [2; 32] },
         introduction: None,
         extensions: Default::default(),
     }
