@@ -64,6 +64,10 @@ pub const MAILBOXES_MAX: usize = 4;
 pub const GRANT_MAX: usize = 512;
 /// Grants in an introduction.
 pub const GRANTS_MAX: usize = 8;
+/// Longest transport peer id in bytes: a multihash of a public key.
+pub const PEER_ID_MAX: usize = 64;
+/// Longest reference to a mailbox, and longest grant, in bytes.
+pub const MAILBOX_REF_MAX: usize = 512;
 /// Largest prekey bundle in bytes: ML-KEM key, two X25519 keys, counters, signature.
 pub const BUNDLE_MAX: usize = 2048;
 /// Milliseconds from its beginning that a bundle is used at all: as long as a relay may serve a descriptor. Past its end,

@@ -6,9 +6,14 @@ pub mod certificate;
 pub mod descriptor;
 pub mod one_time;
 pub mod pool;
+pub mod reading;
 pub mod record;
 pub mod sequence;
 
 pub use bundle::{Bundle, BundleParts, SUITE};
+pub use certificate::{Certificates, RecordSigner, StoredCertificates};
+pub use descriptor::{Descriptor, DescriptorParts, open_record};
 pub use one_time::{HandedKey, OneTimeKeys, StoredOneTimeKeys};
 pub use pool::{PrekeyPool, StoredPool};
+pub use reading::{Reading, readers_keys, readers_keys_for};
+pub use record::{RecordMeta, check_record, record_key_of, supersedes};

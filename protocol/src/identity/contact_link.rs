@@ -6,6 +6,7 @@ mod hint;
 mod tidy;
 
 pub use code::{CodeKind, ContactCode, ReachSecret};
+pub(crate) use hint::is_plausible as is_address;
 pub use tidy::{is_dash, is_invisible};
 
 use crate::{
