@@ -57,6 +57,8 @@ labels! {
     /// Associated data of a ratchet message.
     RATCHET_AD = "ratchet/ad";
 
+    /// Key that hides which table a row of the local store belongs to.
+    STORE_TABLE = "store/table";
     /// Key that hides where a group's rows lie in the local store.
     STORE_PLACE = "store/place";
     /// Key that seals rows of the local store.
