@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 /// the message all of them look the same (R-ENV-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Opened before: the same message again, or a first message whose session was made and is gone.
+    /// Opened before: the same message again, or one in the form of a first message whose session was made and is gone.
+    /// Says nothing about what was inside: no receipt follows from it.
     #[error("opened before")]
     Duplicate,
     /// It belongs to a session that is not known here.

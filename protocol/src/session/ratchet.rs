@@ -25,7 +25,7 @@ use crate::{
     limits,
 };
 use rand_core::CryptoRng;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 use zeroize::Zeroizing;
 
 /// Whose turn it is to bring a new ratchet key.
@@ -65,7 +65,7 @@ pub(super) struct ReceivingChain {
 }
 
 /// The state of one session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Session {
     pub(super) id: SessionId,
     /// Hash of everything public in the handshake.
@@ -103,6 +103,34 @@ pub(super) struct Beginning {
     /// The peer's first ratchet key; on the responder's side none yet, all zero.
     pub(super) their_key: [u8; 32],
     pub(super) opening: Option<Handshake>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            transcript: _,
+            suite,
+            rank,
+            retired,
+            created: _,
+            used: _,
+            opening,
+            root: _,
+            turn: _,
+            their_key: _,
+            previous: _,
+            receiving: _,
+            closed: _,
+            skipped,
+            pq,
+            opened: _,
+        } = self;
+        let mut s = f.debug_struct("Session");
+        s.field("id", id).field("suite", suite).field("rank", rank).field("retired", retired);
+        s.field("unanswered", &opening.is_some()).field("skipped", &skipped.len()).field("pq_steps", &pq.steps);
+        s.finish_non_exhaustive()
+    }
 }
 
 impl Session {

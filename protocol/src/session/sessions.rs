@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{Timestamp, limits, mailbox::EnvelopeBody, prekey::SUITE};
 use rand_core::CryptoRng;
-use std::cmp::Reverse;
+use std::{cmp::Reverse, fmt};
 
 /// All sessions with one peer device.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sessions {
     pub(super) peer: PeerDevice,
     /// The lowest suite still accepted from this device; only rises.
@@ -215,7 +215,8 @@ impl Sessions {
         OpenStep { sessions: self.with(session), payload, sender: self.peer, session: id, begun }
     }
 
-    /// Never sends in any session but this one and later ones again: the peer said that it cannot open the others.
+    /// Never sends in any session but this one and later ones again: to be called with the session that carried the
+    /// peer's "cannot open", whatever the ranks are. What comes in the others still opens.
     #[must_use]
     pub fn retire_others(&self, keep: &SessionId) -> Self {
         let mut next = self.clone();
@@ -227,9 +228,9 @@ impl Sessions {
         next
     }
 
-    /// Returns the session that is sent in: the highest rank, then the lower id.
+    /// Returns the session that is sent in: the highest rank, then the lower id; none below the floor (R-SES-9).
     fn current(&self) -> Option<&Session> {
-        self.list.iter().filter(|s| !s.retired).max_by_key(|s| (s.rank, Reverse(s.id)))
+        self.list.iter().filter(|s| !s.retired && s.suite >= self.floor).max_by_key(|s| (s.rank, Reverse(s.id)))
     }
 
     /// Puts a session's new state in its place, or adds it; beyond the bound the one unused for longest goes.
@@ -251,6 +252,13 @@ impl Sessions {
 
     fn end(&self) -> End {
         End { account: self.peer.account, device: self.peer.device }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { peer, floor, list } = self;
+        write!(f, "Sessions({:?}, floor {floor}, {} kept)", peer.device, list.len())
     }
 }
 

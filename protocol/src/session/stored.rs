@@ -36,21 +36,21 @@ impl BadStored {
 }
 
 /// Sessions with one device, ready to be sealed into a row; wiped on drop, silent in `Debug`.
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct StoredSessions {
     peer: StoredDevice,
     floor: u32,
     list: Vec<StoredSession>,
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct StoredDevice {
     account: [u8; 32],
     device: [u8; 32],
     dh: [u8; 32],
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct StoredSession {
     transcript: [u8; 32],
     suite: u32,
@@ -72,7 +72,7 @@ struct StoredSession {
     opened: Vec<u8>,
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct StoredHandshake {
     suite: u32,
     sender: StoredDevice,
@@ -86,27 +86,27 @@ struct StoredHandshake {
     kem_ciphertext: Vec<u8>,
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 enum StoredTurn {
     Ours { offered: Option<Vec<u8>> },
     Theirs { secret: [u8; 32], key: [u8; 32], next: u32, pq: StoredPq },
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 enum StoredPq {
     None,
     Offer(Vec<u8>),
     Answer(Vec<u8>),
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct StoredReceiving {
     ratchet_key: [u8; 32],
     key: [u8; 32],
     next: u32,
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct StoredBatch {
     ratchet_key: [u8; 32],
     since_ms: u64,

@@ -1,7 +1,16 @@
 //! A hostile but authenticated peer: fields altered inside and sealed again with valid keys.
 
 use super::*;
-use crate::{limits, proto, wire};
+use crate::{
+    MessageId,
+    content::{Body, CannotOpen, Content, Conversation, Marks, Range, Receipt, SessionControl, Text},
+    identity::{ReachSecret, device_log::LogHead},
+    limits,
+    mailbox::{Grant, MailboxAddress},
+    prekey::HandedKey,
+    proto,
+    wire::{self, Extensions},
+};
 
 /// A message that a hostile holder of the sender's state made, and that state after it.
 pub(super) struct Forged {
@@ -286,35 +295,112 @@ fn r_ses_1_every_field_of_a_first_message_altered_on_the_way_is_refused() {
     assert_eq!(bob.open(&alice, &EnvelopeBody::Initial(bytes)).unwrap(), "hello");
 }
 
-#[test]
-fn a_payload_of_any_bytes_leaves_the_session_in_order() {
-    use rand_core::Rng;
-    let (mut alice, mut bob) = friends();
-    let payload = Payload {
-        content: vec![1; 60],
-        sender_log: crate::identity::device_log::LogHead { len: 1, hash: [1; 32] },
-        recipient_log: crate::identity::device_log::LogHead { len: 1, hash: [2; 32] },
-        introduction: None,
-        extensions: Default::default(),
+/// Payloads of every kind that carry an introduction, a text, receipts and controls.
+fn payloads(from: &Person, to: &Person) -> Vec<Payload> {
+    let log = LogHead { len: 1, hash: [1; 32] };
+    let marks =
+        Marks { ids: vec![MessageId::from_bytes([7; 16])], ranges: vec![Range { device: to.device, from: 3, to: 9 }] };
+    let control = SessionControl {
+        one_time_keys: vec![HandedKey { id: 1, key: from.dh_public, expires: START }],
+        reach_secret: Some(ReachSecret::from_bytes([6; 16])),
+        name: Some("a name".into()),
+        descriptor: Some(vec![1, 2, 3]),
+    };
+    let bodies = [
+        Body::Text(Text::new("words".into()).unwrap()),
+        Body::Receipt(Receipt { delivered: marks.clone(), read: marks }),
+        Body::SessionControl(control),
+        Body::CannotOpen(CannotOpen { session: Some(SessionId::from_bytes([5; 16])) }),
+    ];
+    let introduction = Introduction {
+        device_log: vec![vec![1; 40], vec![2; 40]],
+        reach_secret: ReachSecret::from_bytes([3; 16]),
+        hints: vec!["/ip4/192.0.2.1/tcp/1".into()],
+        mailboxes: vec![MailboxAddress::from_bytes(vec![4; 9]).unwrap()],
+        grants: vec![Grant::from_bytes(vec![5; 9]).unwrap()],
+        name: "alice".into(),
+    };
+    let payload = |body: Body| Payload {
+        content: content(from, to, body).encode().unwrap().to_vec(),
+        sender_log: log,
+        recipient_log: log,
+        introduction: Some(introduction.clone()),
+        extensions: Extensions::default(),
+    };
+    bodies.into_iter().map(payload).collect()
+}
+
+fn content(from: &Person, to: &Person, body: Body) -> Content {
+    Content {
+        id: MessageId::from_bytes([9; 16]),
+        conversation: Conversation::Person(to.account),
+        sender_account: from.account,
+        sender_device: from.device,
+        sequence: 5,
+        previous: Some(MessageId::from_bytes([8; 16])),
+        sent_at: START,
+        expires_after_ms: Some(1000),
+        body,
+        extensions: Extensions::default(),
     }
-    .encode();
-    let mut rng = rng(8);
-    for i in 0..200 {
-        let mut bytes = payload.to_vec();
-        let at = rng.next_u32() as usize % bytes.len();
-        bytes[at] ^= 1 << (rng.next_u32() % 8);
-        if i % 3 == 0 {
-            bytes.truncate(at);
+}
+
+/// Seals any bytes as a payload and opens them on the other side.
+fn carry(alice: &mut Person, bob: &mut Person, bytes: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
+    let (sessions, mut random) = (alice.with(&bob.peer()), alice.rng.clone());
+    let step = sessions.seal(&alice.local(), bytes, alice.now, &mut random).unwrap();
+    alice.rng = random;
+    alice.sessions.insert(bob.device, step.sessions);
+    let opened = bob.try_open(alice, &step.message).unwrap();
+    bob.commit(&opened);
+    opened.payload
+}
+
+#[test]
+fn every_byte_of_payload_content_and_receipt_altered_inside_is_refused_or_another_payload_of_the_same_sender() {
+    let (mut alice, mut bob) = friends();
+    let (mut refused, mut misplaced, mut other) = (0, 0, 0);
+    for payload in payloads(&alice, &bob) {
+        let bytes = payload.encode();
+        for at in 0..bytes.len() {
+            let mut bent = bytes.to_vec();
+            bent[at] ^= 1 << (at % 8);
+            let arrived = carry(&mut alice, &mut bob, &bent);
+            assert_eq!(arrived.as_slice(), bent);
+            let Ok(decoded) = Payload::decode(&arrived) else {
+                refused += 1;
+                continue;
+            };
+            assert_eq!(decoded.encode().as_slice(), bent, "one spelling");
+            let Ok(content) = Content::decode(&decoded.content) else {
+                refused += 1;
+                continue;
+            };
+            // Whatever it says now, it cannot speak for another device or in another conversation.
+            match content.check(&(&alice.peer()).into(), &bob.account) {
+                Ok(()) => {
+                    assert_eq!((content.sender_account, content.sender_device), (alice.account, alice.device));
+                    other += 1;
+                }
+                Err(_) => misplaced += 1,
+            }
         }
-        let (sessions, mut random) = (alice.with(&bob.peer()), alice.rng.clone());
-        let step = sessions.seal(&alice.local(), &bytes, alice.now, &mut random).unwrap();
-        (alice.rng, _) = (random, alice.sessions.insert(bob.device, step.sessions));
-        let opened = bob.try_open(&alice, &step.message).unwrap();
-        assert_eq!(opened.payload.as_slice(), bytes);
-        if let Ok(decoded) = Payload::decode(&opened.payload) {
-            assert_eq!(decoded.encode().as_slice(), bytes);
+    }
+    assert!(refused > 100 && misplaced > 100 && other > 100, "{refused} {misplaced} {other}");
+    let body = bob.seal(&alice, "still here");
+    assert_eq!(alice.open(&bob, &body).unwrap(), "still here");
+}
+
+#[test]
+fn a_payload_cut_anywhere_leaves_the_session_in_order() {
+    let (mut alice, mut bob) = friends();
+    let bytes = payloads(&alice, &bob)[0].encode();
+    for cut in 0..bytes.len() {
+        let arrived = carry(&mut alice, &mut bob, &bytes[..cut]);
+        // What is left whole is only a payload that ends where its introduction would begin.
+        if let Ok(decoded) = Payload::decode(&arrived) {
+            assert!(decoded.introduction.is_none() && decoded.encode().as_slice() == &bytes[..cut], "cut at {cut}");
         }
-        bob.commit(&opened);
     }
     let body = alice.seal(&bob, "on");
     assert_eq!(bob.open(&alice, &body).unwrap(), "on");

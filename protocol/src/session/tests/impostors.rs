@@ -20,13 +20,15 @@ fn c05_11_r_ses_9_a_lower_suite_is_refused_and_the_floor_never_falls() {
     bob.open(&alice, &hello).unwrap();
     // A contact once seen with a better suite: neither its bundle nor its first message brings suite 1 back, and
     // nothing that happens in older sessions lowers the floor.
+    let on_its_way = bob.seal(&alice, "sealed before");
     let raised = |person: &mut Person, peer: &Person| person.sessions.get_mut(&peer.device).unwrap().floor = 2;
     raised(&mut bob, &alice);
     raised(&mut alice, &bob);
     let refused = alice.with(&bob.peer()).initiate(&alice.local(), &bob.keys(), b"x", START, &mut rng(1)).err();
     assert_eq!(refused, Some(seal::Error::RefusedSuite(1)));
-    let body = bob.seal(&alice, "in the old session");
-    alice.open(&bob, &body).unwrap();
+    let refused = bob.with(&alice.peer()).seal(&bob.local(), b"x", START, &mut rng(1)).err();
+    assert_eq!(refused, Some(seal::Error::NoSession), "nothing more is sent below the floor");
+    assert_eq!(alice.open(&bob, &on_its_way).unwrap(), "sealed before");
     alice.restart();
     assert_eq!(alice.with(&bob.peer()).floor, 2);
     let mut unaware = Person::new(1);
