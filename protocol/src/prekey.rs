@@ -17,3 +17,6 @@ pub use one_time::{HandedKey, OneTimeKeys, StoredOneTimeKeys};
 pub use pool::{PrekeyPool, StoredPool};
 pub use reading::{Reading, readers_keys, readers_keys_for};
 pub use record::{RecordMeta, check_record, record_key_of, supersedes};
+
+#[cfg(test)]
+mod rules_test;

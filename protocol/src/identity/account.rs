@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_alone_restore_the_account() {
+    fn r_id_1_the_words_alone_restore_the_account() {
         let alice = alice();
         assert_eq!(alice.phrase().split(' ').count(), PHRASE_WORDS);
         let again = Account::from_phrase(&alice.phrase()).unwrap();

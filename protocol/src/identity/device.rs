@@ -116,7 +116,7 @@ mod tests {
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
     #[test]
-    fn the_identifier_depends_on_both_keys() {
+    fn r_id_2_the_identifier_depends_on_both_keys() {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let (a, b) = (DeviceSecrets::generate(&mut rng), DeviceSecrets::generate(&mut rng));
         let mixed = DeviceInfo::new(a.info().sign_pk, b.info().dh_pk);

@@ -255,7 +255,7 @@ pub fn open_record(
 }
 
 /// Derives the key of a record's value: who does not hold the contact code cannot (R-DESC-1).
-fn value_key(account: &AccountId, reach: &ReachSecret, day: Day, slot: u32) -> Secret<32> {
+pub(super) fn value_key(account: &AccountId, reach: &ReachSecret, day: Day, slot: u32) -> Secret<32> {
     let info = Transcript::new(label::RECORD_VALUE).u32(day.0).u32(slot).bytes();
     hkdf(reach.as_bytes(), account.as_bytes(), &info)
 }
