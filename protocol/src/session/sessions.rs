@@ -18,6 +18,7 @@ use super::{
 use crate::{Timestamp, limits, mailbox::EnvelopeBody, prekey::SUITE};
 use rand_core::CryptoRng;
 use std::{cmp::Reverse, fmt};
+use zeroize::Zeroizing;
 
 /// All sessions with one peer device.
 #[derive(Clone)]
@@ -58,9 +59,20 @@ impl Sessions {
         &self.peer
     }
 
+    /// Returns the lowest suite still accepted from this device: what its bundle is judged by.
+    pub const fn floor(&self) -> u32 {
+        self.floor
+    }
+
+    /// Raises the floor to what a bundle of the device demanded; never lowers it (R-SES-9).
+    #[must_use]
+    pub fn raise_floor(&self, floor: u32) -> Self {
+        Self { floor: self.floor.max(floor), ..self.clone() }
+    }
+
     /// Says where sending stands.
     pub fn status(&self, now: Timestamp) -> Status {
-        match self.current() {
+        match self.current(now) {
             None => Status::None,
             Some(s) if is_stale(s, now) => Status::None,
             Some(s) if s.is_unanswered() => Status::Unanswered { session: s.id, since: s.created },
@@ -81,7 +93,7 @@ impl Sessions {
         if keys.suite != SUITE || keys.suite < self.floor {
             return Err(seal::Error::RefusedSuite(keys.suite));
         }
-        let highest = self.list.iter().map(|s| s.rank).max().unwrap_or(0);
+        let highest = self.list.iter().map(|s| rank_at(s, now)).max().unwrap_or(0);
         let rank = highest.saturating_add(1).max(now.as_millis());
         let (handshake, agreed) = Handshake::initiate(us, &self.peer, keys, rank, rng)?;
         let session = Session::new(
@@ -106,7 +118,7 @@ impl Sessions {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<SealStep, seal::Error> {
-        let session = self.current().ok_or(seal::Error::NoSession)?;
+        let session = self.current(now).ok_or(seal::Error::NoSession)?;
         if is_stale(session, now) {
             return Err(seal::Error::Unanswered);
         }
@@ -131,7 +143,7 @@ impl Sessions {
             None => EnvelopeBody::Ratchet(message.encode()),
         };
         let id = session.id;
-        Ok(SealStep { sessions: self.with(session), message: body, session: id })
+        Ok(SealStep { sessions: self.with(session, now), message: body, session: id })
     }
 
     /// Opens a message that claims to come from this device.
@@ -153,7 +165,7 @@ impl Sessions {
                     handshake.check(us, self.floor)?;
                 }
                 let (session, payload) = session.open(end(us), self.end(), &inbound.message, now)?;
-                Ok(self.opened(session, payload, None))
+                Ok(self.opened(session, payload, None, now))
             }
             (None, Some(handshake)) => self.accept(us, keys, handshake, inbound, now),
             (None, None) => Err(open::Error::UnknownSession),
@@ -191,7 +203,7 @@ impl Sessions {
         let beginning = Beginning {
             transcript: agreed.transcript,
             suite: handshake.suite,
-            rank: bounded_rank(handshake.rank, now),
+            rank: handshake.rank,
             root: agreed.root,
             their_key: [0; 32],
             opening: None,
@@ -207,12 +219,12 @@ impl Sessions {
             signed_prekey_id: handshake.signed_prekey_id,
             one_time_id: handshake.one_time_id,
         };
-        Ok(self.opened(session, payload, Some(begun)))
+        Ok(self.opened(session, payload, Some(begun), now))
     }
 
-    fn opened(&self, session: Session, payload: zeroize::Zeroizing<Vec<u8>>, begun: Option<Begun>) -> OpenStep {
+    fn opened(&self, session: Session, payload: Zeroizing<Vec<u8>>, begun: Option<Begun>, now: Timestamp) -> OpenStep {
         let id = session.id;
-        OpenStep { sessions: self.with(session), payload, sender: self.peer, session: id, begun }
+        OpenStep { sessions: self.with(session, now), payload, sender: self.peer, session: id, begun }
     }
 
     /// Never sends in any session but this one and later ones again: to be called with the session that carried the
@@ -229,20 +241,22 @@ impl Sessions {
     }
 
     /// Returns the session that is sent in: the highest rank, then the lower id; none below the floor (R-SES-9).
-    fn current(&self) -> Option<&Session> {
-        self.list.iter().filter(|s| !s.retired && s.suite >= self.floor).max_by_key(|s| (s.rank, Reverse(s.id)))
+    fn current(&self, now: Timestamp) -> Option<&Session> {
+        let usable = self.list.iter().filter(|s| !s.retired && s.suite >= self.floor);
+        usable.max_by_key(|s| (rank_at(s, now), Reverse(s.id)))
     }
 
     /// Puts a session's new state in its place, or adds it; beyond the bound the one unused for longest goes.
-    fn with(&self, session: Session) -> Self {
+    fn with(&self, session: Session, now: Timestamp) -> Self {
         let id = session.id;
         let mut next = Self { peer: self.peer, floor: self.floor.max(session.suite), list: Vec::new() };
         next.list = self.list.iter().filter(|s| s.id != id).cloned().collect();
         next.list.push(session);
         while next.list.len() > limits::OLD_SESSIONS_MAX + 1 {
-            let current = next.current().map(|s| s.id);
+            let current = next.current(now).map(|s| s.id);
             let spare = |s: &&Session| s.id != id && Some(s.id) != current;
-            let Some(oldest) = next.list.iter().filter(spare).min_by_key(|s| (s.used, s.rank)).map(|s| s.id) else {
+            let Some(oldest) = next.list.iter().filter(spare).min_by_key(|s| (s.used, rank_at(s, now))).map(|s| s.id)
+            else {
                 break;
             };
             next.list.retain(|s| s.id != oldest);
@@ -271,7 +285,8 @@ fn is_stale(session: &Session, now: Timestamp) -> bool {
     session.is_unanswered() && now.millis_since(session.created) >= limits::UNANSWERED_SESSION_MS
 }
 
-/// Ignores a rank too far in the future: nobody can pin the session that is sent in for ever.
-fn bounded_rank(rank: u64, now: Timestamp) -> u64 {
-    if rank > now.plus_millis(limits::CLOCK_SKEW_MS).as_millis() { 0 } else { rank }
+/// Returns a session's rank, 0 while it lies too far in the future: no wrong clock, ours or theirs, pins for long which
+/// session is sent in.
+fn rank_at(session: &Session, now: Timestamp) -> u64 {
+    if session.rank > now.plus_millis(limits::CLOCK_SKEW_MS).as_millis() { 0 } else { session.rank }
 }

@@ -140,14 +140,14 @@ impl Person {
 
     /// Opens and commits; on an error checks that nothing moved.
     pub(super) fn open(&mut self, from: &Person, body: &EnvelopeBody) -> Result<String, open::Error> {
-        let before = self.state();
+        let before = self.clone();
         match self.try_open(from, body) {
             Ok(step) => {
                 self.commit(&step);
                 Ok(String::from_utf8(step.payload.to_vec()).unwrap())
             }
             Err(error) => {
-                assert_eq!(before, self.state(), "{error}: nothing may move");
+                assert_eq!(before.state(), self.state(), "{error}: nothing may move");
                 Err(error)
             }
         }

@@ -129,6 +129,23 @@ fn r_ses_11_at_most_eight_old_sessions_are_kept_and_still_open() {
 }
 
 #[test]
+fn r_ses_11_a_clock_that_was_years_ahead_pins_no_session_once_it_is_right() {
+    let (mut alice, mut bob) = strangers();
+    alice.now = START.plus_days(4000);
+    let hello = alice.initiate(&bob, "from the future");
+    bob.open(&alice, &hello).unwrap();
+    let answer = bob.seal(&alice, "the only session there is");
+    alice.open(&bob, &answer).unwrap();
+    // Her clock is put right; whatever is begun now counts more, on both sides.
+    alice.now = START.plus_millis(1000);
+    bob.now = alice.now;
+    let begun = bob.initiate(&alice, "now");
+    alice.open(&bob, &begun).unwrap();
+    let session = Inbound::decode(&begun).unwrap().session();
+    assert_eq!((alice.session_in_use(&bob), bob.session_in_use(&alice)), (session, session));
+}
+
+#[test]
 fn a_rank_far_in_the_future_pins_nothing() {
     let (mut alice, mut bob) = friends();
     // Bob's clock is years ahead; his new session opens, but Alice goes on where she was.

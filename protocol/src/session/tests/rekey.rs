@@ -138,3 +138,17 @@ fn c05_10_an_offered_key_above_the_modulus_and_a_bent_answer_are_refused() {
     let answer = answerer.seal(&offerer, "answer");
     assert_eq!(offerer.open(&answerer, &answer).unwrap(), "answer");
 }
+
+#[test]
+fn the_largest_payload_fits_beside_an_offer_and_beside_an_answer() {
+    let (mut alice, mut bob) = friends();
+    alice.now = START.plus_days(7);
+    bob.now = alice.now;
+    let largest = "x".repeat(limits::PAYLOAD_MAX);
+    let offer = alice.seal(&bob, &largest);
+    assert_eq!(header(&offer).pq_offer.len(), 1184);
+    assert_eq!(bob.open(&alice, &through_envelope(&bob, &offer)).unwrap(), largest);
+    let answer = bob.seal(&alice, &largest);
+    assert_eq!(header(&answer).pq_answer.len(), 1088);
+    assert_eq!(alice.open(&bob, &through_envelope(&alice, &answer)).unwrap(), largest);
+}
