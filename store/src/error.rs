@@ -176,6 +176,8 @@ impl From<io::Error> for Error {
         match error.kind() {
             K::StorageFull | K::QuotaExceeded => Self::DiskFull,
             K::ReadOnlyFilesystem | K::PermissionDenied => Self::ReadOnly,
+            // No database at all, or a part of one.
+            K::InvalidData | K::UnexpectedEof => Self::Corrupt(Damage::Pages),
             _ => Self::Io(error),
         }
     }

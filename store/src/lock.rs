@@ -58,7 +58,11 @@ pub fn private_folder(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
         _ => {}
     }
-    keep_private(path, &File::open(path)?)
+    let folder = File::open(path)?;
+    if !folder.metadata()?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory).into());
+    }
+    keep_private(path, &folder)
 }
 
 /// Takes others' access to an open file or folder away.

@@ -2,6 +2,7 @@
 
 use crate::{
     Error,
+    guard::guarded,
     key::{Key, Range, Stretch},
     row::{self, RawRow, Row},
     seal::Keys,
@@ -60,7 +61,7 @@ pub(crate) fn fetch(
     table: Table,
     place: &[u8],
 ) -> Result<Option<RawRow>, Error> {
-    tree.get(place)?.map(|value| keys.open(table.number(), place, value.value())).transpose()
+    guarded(|| tree.get(place)?.map(|value| keys.open(table.number(), place, value.value())).transpose())
 }
 
 /// Reads a stretch of a tree with pending changes laid over it. Rows that are hidden or beyond the limit are not opened.
@@ -72,10 +73,21 @@ pub(crate) fn scan(
     stretch: &Stretch,
     limit: usize,
 ) -> Result<Vec<RawRow>, Error> {
-    let mut found = Vec::new();
     if stretch.is_empty() || limit == 0 {
-        return Ok(found);
+        return Ok(Vec::new());
     }
+    guarded(|| merge(tree, pending, keys, table, stretch, limit))
+}
+
+fn merge(
+    tree: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    pending: Option<&Pending>,
+    keys: &Keys,
+    table: Table,
+    stretch: &Stretch,
+    limit: usize,
+) -> Result<Vec<RawRow>, Error> {
+    let mut found = Vec::new();
     let backward = stretch.backward;
     let mut stored = tree.range::<&[u8]>(stretch.bounds())?;
     let mut laid = pending.map(|pending| pending.range::<[u8], _>(stretch.bounds()));

@@ -3,6 +3,7 @@
 use crate::{
     Committed, Damage, Disk, Error, Snapshot, Stretching, Tx, Unlock, UnlockKind,
     disk::Backend,
+    guard::guarded,
     header::{HEADERS, Header, SCHEMA, StoreId},
     migrate,
     rows::ROWS,
@@ -13,7 +14,10 @@ use kith_protocol::crypto::Secret;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::CryptoRng;
 use redb::{Database, ReadableDatabase};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
 
 /// Memory for cached pages, in bytes: the rows of an active profile fit, and a hundred stores fit into a test.
 const CACHE: usize = 32 << 20;
@@ -128,8 +132,8 @@ impl Store {
 
     /// Reads what a store tells without being unlocked; changes nothing.
     pub fn info(disk: &Disk) -> Result<StoreInfo, Error> {
-        let db = builder().create_with_backend(existing(disk)?.view()?)?;
-        let Header { schema, id, wrapping } = header_of(&db)?;
+        let view = existing(disk)?.view()?;
+        let Header { schema, id, wrapping } = guarded(|| header_of(&builder().create_with_backend(view)?))?;
         Ok(StoreInfo { id, schema, unlock: wrapping.work().kind() })
     }
 
@@ -144,9 +148,14 @@ impl Store {
     /// Lets another passphrase or key file open the store from now on; the old one no longer does.
     ///
     /// A copy of the file made before still opens with the old one.
-    pub fn change_unlock(&self, unlock: &Unlock, rng: &mut impl CryptoRng) -> Result<(), Error> {
+    pub fn change_unlock(
+        &self,
+        unlock: &Unlock,
+        stretching: &Stretching,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), Error> {
         unlock.prepare(rng)?;
-        self.rewrap(unlock, &Stretching::STANDARD, rng)
+        self.rewrap(unlock, stretching, rng)
     }
 
     fn rewrap(&self, unlock: &Unlock, stretching: &Stretching, rng: &mut impl CryptoRng) -> Result<(), Error> {
@@ -166,7 +175,8 @@ impl Store {
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let State::Stopped(view @ None) = &mut *state {
-            *view = Some(builder().create_with_backend(self.disk.view()?)?);
+            let disk = self.disk.view()?;
+            *view = Some(guarded(|| Ok(builder().create_with_backend(disk)?))?);
         }
         match &*state {
             State::Open(db) | State::Stopped(Some(db)) => self.view(db),
@@ -175,7 +185,7 @@ impl Store {
     }
 
     fn view(&self, db: &Database) -> Result<Snapshot, Error> {
-        let tree = db.begin_read()?.open_table(ROWS)?;
+        let tree = guarded(|| Ok(db.begin_read()?.open_table(ROWS)?))?;
         Ok(Snapshot { tree, keys: Arc::clone(&self.keys) })
     }
 
@@ -185,11 +195,24 @@ impl Store {
     /// An error of `f` changes nothing. An error of the disk leaves the outcome unknown and stops all writing until
     /// [`Self::reopen`]; every later write gives `Stopped`.
     pub fn write<T>(&self, f: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<Committed<T>, Error> {
-        let value = self.transact(|txn| {
+        let mut panicked = None;
+        let result = self.transact(|txn| {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            f(&mut Tx { tree: txn.open_table(ROWS)?, keys: &self.keys, rng: &mut rng })
-        })?;
-        Ok(Committed::after_commit(value))
+            let mut tx = Tx { tree: txn.open_table(ROWS)?, keys: &self.keys, rng: &mut rng, failed: false };
+            match catch_unwind(AssertUnwindSafe(|| f(&mut tx))) {
+                Ok(Ok(_)) if tx.failed => Err(Error::Stopped),
+                Ok(result) => result,
+                Err(payload) => {
+                    panicked = Some(payload);
+                    Err(Error::Bug("a step panicked"))
+                }
+            }
+        });
+        // The step's own panic goes on once its transaction is undone.
+        if let Some(payload) = panicked {
+            resume_unwind(payload);
+        }
+        result.map(Committed::after_commit)
     }
 
     /// Reads durable rows; what is made from them may leave the node (at start, for retries).
@@ -259,10 +282,12 @@ impl Store {
 
 /// Runs `f` in a transaction and commits it with the durability that all commits have.
 pub(crate) fn run<T>(db: &Database, f: impl FnOnce(&redb::WriteTransaction) -> Result<T, Error>) -> Result<T, Error> {
-    let txn = db.begin_write()?;
-    let value = f(&txn)?;
-    txn.commit()?;
-    Ok(value)
+    guarded(|| {
+        let txn = db.begin_write()?;
+        let value = f(&txn)?;
+        txn.commit()?;
+        Ok(value)
+    })
 }
 
 fn builder() -> redb::Builder {
@@ -289,9 +314,11 @@ impl Opened {
 /// Opens a database, checks every page, and reads the header; the disk stays as it is.
 fn open_checked(disk: &Disk) -> Result<Opened, Error> {
     let backend = existing(disk)?.backend()?;
-    let db = builder().set_check_integrity_on_open(true).create_with_backend(backend.clone())?;
-    let header = header_of(&db)?;
-    Ok(Opened { db, header, backend })
+    guarded(|| {
+        let db = builder().set_check_integrity_on_open(true).create_with_backend(backend.clone())?;
+        let header = header_of(&db)?;
+        Ok(Opened { db, header, backend })
+    })
 }
 
 fn existing(disk: &Disk) -> Result<&Disk, Error> {

@@ -2,6 +2,7 @@
 
 use crate::{
     Error,
+    guard::guarded,
     key::{Key, Range},
     row::RawRow,
     rows::{self, RawRows},
@@ -77,6 +78,8 @@ pub struct Tx<'txn> {
     pub(crate) tree: redb::Table<'txn, &'static [u8], &'static [u8]>,
     pub(crate) keys: &'txn Keys,
     pub(crate) rng: &'txn mut ChaCha20Rng,
+    /// Whether a write failed half-way.
+    pub(crate) failed: bool,
 }
 
 impl std::fmt::Debug for Tx<'_> {
@@ -87,7 +90,16 @@ impl std::fmt::Debug for Tx<'_> {
 
 impl Tx<'_> {
     /// Writes what a step collected, in order.
+    ///
+    /// # Errors
+    /// What the disk reports; the transaction cannot be committed then, whatever its step returns.
     pub fn apply(&mut self, writes: &Writes) -> Result<(), Error> {
+        let result = guarded(|| self.insert(writes));
+        self.failed |= result.is_err();
+        result
+    }
+
+    fn insert(&mut self, writes: &Writes) -> Result<(), Error> {
         for write in writes.list() {
             match write {
                 Write::Put { table, key, row } => {

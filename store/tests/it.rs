@@ -5,9 +5,15 @@
 mod atomicity;
 #[path = "it/common.rs"]
 mod common;
+#[path = "it/corrupt.rs"]
+mod corrupt;
 #[path = "it/crash.rs"]
 mod crash;
+#[path = "it/lock.rs"]
+mod lock;
 #[path = "it/migration.rs"]
 mod migration;
 #[path = "it/overlay.rs"]
 mod overlay;
+#[path = "it/unlock.rs"]
+mod unlock;

@@ -113,6 +113,13 @@ impl MemoryDisk {
         state.live = image;
     }
 
+    /// Flips bits of the byte at an offset, under whoever has the disk open, as a failing disk does.
+    pub fn damage(&self, offset: usize, bits: u8) {
+        if let Some(byte) = self.state().live.get_mut(offset) {
+            *byte ^= bits;
+        }
+    }
+
     /// Cuts the power: everything unsynced is gone, and handles from before the crash are dead. Faults are lifted.
     pub fn crash(&self) {
         let mut state = self.state();

@@ -3,6 +3,7 @@
 use kith_protocol::crypto::Secret;
 use kith_store::{Disk, Error, Key, MemoryDisk, Range, Row, Rows, Store, Table, Unlock, Writes};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,4 +74,52 @@ pub(crate) fn with_database<T>(image: Vec<u8>, f: impl FnOnce(&redb::Database) -
     let result = f(&db);
     db.close().unwrap();
     (result, std::fs::read(file.path()).unwrap())
+}
+
+const HEADERS: redb::TableDefinition<'static, &str, &[u8]> = redb::TableDefinition::new("kith");
+const ROWS: redb::TableDefinition<'static, &[u8], &[u8]> = redb::TableDefinition::new("sealed");
+
+/// The plain header of a store.
+pub(crate) fn header_of(image: Vec<u8>) -> Vec<u8> {
+    let mut found = Vec::new();
+    with_header(image, |header| found.clone_from(header));
+    found
+}
+
+/// Changes the plain header, with all checksums right.
+pub(crate) fn with_header(image: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    with_database(image, |db| {
+        let txn = db.begin_write().unwrap();
+        {
+            let mut table = txn.open_table(HEADERS).unwrap();
+            let mut header = table.get("header").unwrap().unwrap().value().to_vec();
+            change(&mut header);
+            table.insert("header", header.as_slice()).unwrap();
+        }
+        txn.commit().unwrap();
+    })
+    .1
+}
+
+/// Changes the sealed rows, with all checksums right.
+pub(crate) fn with_rows(image: Vec<u8>, change: impl FnOnce(&mut Vec<(Vec<u8>, Vec<u8>)>)) -> Vec<u8> {
+    with_database(image, |db| {
+        let txn = db.begin_write().unwrap();
+        {
+            let mut table = txn.open_table(ROWS).unwrap();
+            let mut rows: Vec<_> = table
+                .iter()
+                .unwrap()
+                .map(|row| row.unwrap())
+                .map(|(place, value)| (place.value().to_vec(), value.value().to_vec()))
+                .collect();
+            table.retain(|_, _| false).unwrap();
+            change(&mut rows);
+            for (place, value) in rows {
+                table.insert(place.as_slice(), value.as_slice()).unwrap();
+            }
+        }
+        txn.commit().unwrap();
+    })
+    .1
 }
