@@ -191,7 +191,7 @@ fn place(text: &str, at: usize) -> String {
 }
 
 /// Says that there is no such key, and which comes near.
-fn unknown_key(key: &str) -> UserError {
+pub fn unknown_key(key: &str) -> UserError {
     let last = key.rsplit('.').next().unwrap_or(key);
     let near: Vec<String> =
         KEYS.iter().map(|(k, _)| (*k).to_owned()).filter(|k| !last.is_empty() && k.contains(last)).collect();

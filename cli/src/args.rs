@@ -1,0 +1,134 @@
+//! The command line: flags that every verb takes, and the verbs.
+
+use crate::commands::{completions, config, contact, listen, man, me, outbox, peer, read, send, session, status, why};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A peer-to-peer, end-to-end encrypted messenger without servers.
+#[derive(Debug, Parser)]
+#[command(name = "kith", version, propagate_version = false, disable_help_subcommand = true)]
+#[command(
+    after_help = "Try it: kith demo. Start: kith init, kith run, kith me, kith contact add CODE, kith send @NAME TEXT."
+)]
+pub(crate) struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// The verb; without one a newcomer is guided.
+    #[command(subcommand)]
+    pub(crate) command: Option<Verb>,
+}
+
+/// Flags of every verb.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Folder with everything of a profile [env: KITH_HOME]
+    #[arg(long, global = true, value_name = "DIR", env = "KITH_HOME", hide_env = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Profile by name, in the XDG folders, where no --home is given [env: KITH_PROFILE]
+    #[arg(long, global = true, value_name = "NAME", env = "KITH_PROFILE", hide_env = true, default_value = "default")]
+    pub(crate) profile: String,
+    /// JSON on stdout (an object a line for streams), errors as JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Stop the daemon
+    Stop,
+    /// Show how the daemon is doing
+    Status(status::StatusArgs),
+    /// Show how far a message got, step by step
+    Why(why::WhyArgs),
+    /// Show my contact code and link; change my name
+    Me(me::MeArgs),
+    /// People: add, list, requests, accept, verify, rename, block, unblock, remove
+    #[command(subcommand)]
+    Contact(contact::ContactVerb),
+    /// Send a message
+    Send(send::SendArgs),
+    /// Read a conversation
+    Read(read::ReadArgs),
+    /// Follow messages and events as they happen
+    Listen(listen::ListenArgs),
+    /// Messages on their way: list, retry, cancel
+    #[command(subcommand)]
+    Outbox(outbox::OutboxVerb),
+    /// Machines of the network: list, ping, ban, unban
+    #[command(subcommand)]
+    Peer(peer::PeerVerb),
+    /// Sessions with a contact's devices
+    #[command(subcommand)]
+    Session(session::SessionVerb),
+    /// Settings: show, get, set, validate
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    /// Print shell completions
+    Completions(completions::CompletionsArgs),
+    /// Write man pages into a folder
+    Man(man::ManArgs),
+    /// Show the version
+    Version,
+}
+
+/// Lists the verbs by name.
+pub(crate) fn verbs() -> Vec<String> {
+    Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_verbs_of_the_contract_are_there() {
+        let verbs = verbs();
+        for verb in [
+            "stop",
+            "status",
+            "why",
+            "me",
+            "contact",
+            "send",
+            "read",
+            "listen",
+            "outbox",
+            "peer",
+            "session",
+            "config",
+            "completions",
+            "man",
+            "version",
+        ] {
+            assert!(verbs.iter().any(|v| v == verb), "{verb}");
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_before_and_after_the_verb() {
+        for line in ["kith --json --home /x status", "kith status --json --home /x"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert!(cli.global.json);
+            assert_eq!(cli.global.home, Some("/x".into()));
+        }
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        fn check(command: &clap::Command) {
+            for arg in command.get_arguments() {
+                let long = arg.get_long().unwrap_or_default();
+                assert!(!matches!(long, "passphrase" | "password" | "secret" | "phrase"), "{long}");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,0 +1,52 @@
+//! The verbs, one file each: their arguments and what they do.
+//! Must not print: that is `render`'s.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod contact;
+pub(crate) mod listen;
+pub(crate) mod man;
+pub(crate) mod me;
+pub(crate) mod outbox;
+pub(crate) mod peer;
+pub(crate) mod read;
+pub(crate) mod send;
+pub(crate) mod session;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod version;
+pub(crate) mod why;
+
+use crate::args::Verb;
+use crate::context::Context;
+use crate::failure::Outcome;
+use kith_node::{Code, UserError};
+use tokio::runtime::{Builder, Runtime};
+
+/// Makes the runtime.
+pub(crate) fn runtime() -> Result<Runtime, UserError> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| UserError::new(Code::Io, format!("could not start: {e}")))
+}
+
+/// Carries a verb out.
+pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
+    match verb {
+        None => Err(UserError::new(Code::Usage, "no command given").hint("kith --help").into()),
+        Some(Verb::Stop) => stop::run(context).await,
+        Some(Verb::Status(args)) => status::run(args, context).await,
+        Some(Verb::Why(args)) => why::run(args, context).await,
+        Some(Verb::Me(args)) => me::run(args, context).await,
+        Some(Verb::Contact(verb)) => contact::run(verb, context).await,
+        Some(Verb::Send(args)) => send::run(args, context).await,
+        Some(Verb::Read(args)) => read::run(args, context).await,
+        Some(Verb::Listen(args)) => listen::run(args, context).await,
+        Some(Verb::Outbox(verb)) => outbox::run(verb, context).await,
+        Some(Verb::Peer(verb)) => peer::run(verb, context).await,
+        Some(Verb::Session(verb)) => session::run(verb, context).await,
+        Some(Verb::Config(verb)) => config::run(verb, context),
+        Some(Verb::Completions(args)) => completions::run(args, context),
+        Some(Verb::Man(args)) => man::run(args, context),
+        Some(Verb::Version) => version::run(context),
+    }
+}

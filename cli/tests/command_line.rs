@@ -1,0 +1,213 @@
+//! The contract of the command line where no daemon runs: exit codes, error objects, input by name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use serde_json::Value;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use tempfile::{TempDir, tempdir};
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempdir().unwrap() }
+    }
+
+    fn home(&self) -> std::path::PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kith"));
+        command.env_clear().env("HOME", self.dir.path()).arg("--home").arg(self.home()).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn kith(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn kith_with(&self, args: &[&str], stdin: &[u8]) -> Output {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        // It may refuse before it has read everything.
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs with --json, expects exactly one error object on stderr and nothing on stdout.
+    fn error(&self, args: &[&str], stdin: &[u8]) -> (i32, String, Value) {
+        let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+        let output = self.kith_with(&args, stdin);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+        assert!(stderr.starts_with(r#"{"v":1,"error":{"code":""#), "{args:?}: {stderr}");
+        let value: Value = serde_json::from_str(&stderr).unwrap();
+        let error = value["error"].clone();
+        (output.status.code().unwrap(), error["code"].as_str().unwrap().to_owned(), error)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn usage_errors_are_objects_with_exit_2() {
+    let place = Place::new();
+    for args in [
+        &["frobnicate"][..],
+        &["send"],
+        &["status", "--wait", "soon"],
+        &["status", "--color"],
+        &["contact"],
+        &["read", "@bob", "-n", "0"],
+        &["send", "@bob", "hi", "--wait", "yesterday"],
+    ] {
+        let (exit, code, error) = place.error(args, b"");
+        assert_eq!((exit, code.as_str()), (2, "usage"), "{args:?}");
+        assert!(
+            !error["message"].as_str().unwrap().is_empty() && !error["hint"].as_str().unwrap().is_empty(),
+            "{args:?}"
+        );
+    }
+    let plain = place.kith(&["frobnicate"]);
+    assert_eq!(plain.status.code(), Some(2));
+    assert!(text(&plain.stderr).contains("frobnicate") && plain.stdout.is_empty());
+}
+
+#[test]
+fn a_usage_error_points_to_the_help_of_its_command() {
+    let place = Place::new();
+    let mut bare = Command::new(env!("CARGO_BIN_EXE_kith"));
+    let output = bare.args(["send", "--json"]).output().unwrap();
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["hint"], "kith send --help");
+    // A text that looks like the flag, after --, is not the flag.
+    let output = place.kith(&["frobnicate", "--", "--json"]);
+    assert!(!text(&output.stderr).starts_with('{'));
+}
+
+#[test]
+fn profile_names_are_no_paths() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_kith")).args(["--profile", "a/b", "status", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn help_and_version_are_data() {
+    let place = Place::new();
+    for args in [&["--help"][..], &["send", "--help"], &["version"], &["--version"]] {
+        let output = place.kith(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(output.stderr.is_empty() && !output.stdout.is_empty(), "{args:?}");
+    }
+    let json = text(&place.kith(&["version", "--json"]).stdout);
+    assert_eq!(json, format!("{{\"v\":1,\"version\":\"{}\"}}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn without_a_daemon_every_verb_that_needs_one_exits_3() {
+    let place = Place::new();
+    for args in [
+        &["status"][..],
+        &["me"],
+        &["contact", "list"],
+        &["send", "@bob", "hi"],
+        &["send", "@bob", "hi", "--wait", "delivered"],
+        &["read", "@bob"],
+        &["listen"],
+        &["outbox", "list"],
+        &["peer", "list"],
+        &["why", "abcdef"],
+        &["session", "reset", "@bob"],
+        &["status", "--wait", "200ms"],
+    ] {
+        let (exit, code, error) = place.error(args, b"");
+        assert_eq!(
+            (exit, code.as_str(), error["hint"].as_str()),
+            (3, "daemon_unreachable", Some("kith run")),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn stopping_what_does_not_run_is_fine() {
+    let output = Place::new().kith(&["stop", "--json"]);
+    assert_eq!(
+        (output.status.code(), text(&output.stdout).as_str()),
+        (Some(0), "{\"v\":1,\"running\":false,\"changed\":false}\n")
+    );
+}
+
+#[test]
+fn a_text_that_cannot_be_a_message_is_named_before_anything_is_asked_of_the_daemon() {
+    let place = Place::new();
+    let long = vec![b'x'; 32 * 1024 + 1];
+    for (stdin, code) in [
+        (&b""[..], "empty_message"),
+        (b"\n", "empty_message"),
+        (b" \t\n", "empty_message"),
+        (b"caf\xe9\n", "invalid_utf8"),
+        (long.as_slice(), "message_too_long"),
+    ] {
+        let (exit, got, error) = place.error(&["send", "@bob", "-"], stdin);
+        assert_eq!((exit, got.as_str()), (2, code));
+        assert!(!error["hint"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(place.error(&["send", "@bob", ""], b"").1, "empty_message");
+    // Exactly at the limit it goes on to the daemon.
+    assert_eq!(place.error(&["send", "@bob", "-"], &long[1..]).1, "daemon_unreachable");
+    // Without a text and without a terminal nothing is guessed.
+    assert_eq!(place.error(&["send", "@bob"], b"").1, "input_needed");
+}
+
+#[test]
+fn settings_are_shown_set_and_checked() {
+    let place = Place::new();
+    let show: Value = serde_json::from_slice(&place.kith(&["config", "show", "--json"]).stdout).unwrap();
+    assert_eq!((&show["v"], show["items"].as_array().unwrap().len()), (&1.into(), 6));
+    assert!(place.kith(&["config", "set", "network.mdns", "off"]).status.success());
+    let get: Value = serde_json::from_slice(&place.kith(&["config", "get", "network.mdns", "--json"]).stdout).unwrap();
+    assert_eq!((&get["value"], &get["set"]), (&false.into(), &true.into()));
+    assert!(place.kith(&["config", "set", "network.mdns", "--default"]).status.success());
+    assert!(place.kith(&["config", "validate"]).status.success());
+
+    let (exit, code, error) = place.error(&["config", "get", "mdns"], b"");
+    assert_eq!((exit, code.as_str(), &error["candidates"][0]), (2, "config_invalid", &"network.mdns".into()));
+    assert_eq!(place.error(&["config", "set", "network.mdns", "perhaps"], b"").1, "config_invalid");
+    assert_eq!(place.error(&["config", "validate", "/nowhere.toml"], b"").0, 4);
+
+    std::fs::write(place.home().join("config.toml"), "[network]\nmdns = true\nlissten = []\n").unwrap();
+    for args in [&["config", "validate"][..], &["config", "show"]] {
+        let (exit, code, error) = place.error(args, b"");
+        assert_eq!((exit, code.as_str()), (2, "config_invalid"), "{args:?}");
+        assert!(error["message"].as_str().unwrap().contains("line 3, column 1: unknown field `lissten`"), "{error}");
+    }
+}
+
+#[test]
+fn completions_and_man_pages_are_whole() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&place.kith(&["completions", shell]).stdout).contains("kith"), "{shell}");
+    }
+    let dir = place.dir.path().join("man/man1");
+    let output = place.kith(&["man", dir.to_str().unwrap(), "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(dir.join("kith.1").exists() && dir.join("kith-send.1").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let mut child = place.command(&["completions", "bash"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+}
