@@ -10,6 +10,7 @@ use crate::{
     proto::prekey as proto,
     wire::{self, Extensions, Signed, fixed},
 };
+use std::fmt;
 
 /// The suite this program speaks: X25519 and ML-KEM-768, Ed25519, SHA-256, AES-256-GCM.
 pub const SUITE: u32 = 1;
@@ -82,7 +83,7 @@ pub struct BundleParts {
 }
 
 /// A verified bundle: made by nothing but [`Bundle::verify`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Bundle {
     id: [u8; 32],
     signed: Signed,
@@ -248,6 +249,15 @@ impl Bundle {
     /// Returns what envelopes are sealed to.
     pub const fn mailbox_key(&self) -> &DhPublic {
         &self.mailbox_key
+    }
+}
+
+impl fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut s = f.debug_struct("Bundle");
+        s.field("device", &self.device.id).field("sequence", &self.sequence).field("suite", &self.suite);
+        s.field("not_before", &self.not_before).field("signed_prekey_id", &self.signed_prekey_id);
+        s.finish_non_exhaustive()
     }
 }
 

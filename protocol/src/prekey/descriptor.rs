@@ -140,12 +140,7 @@ impl DescriptorParts<'_> {
         signer: &RecordSigner,
         rng: &mut impl CryptoRng,
     ) -> Result<(RecordKey, Vec<u8>), Error> {
-        let value = self.encode()?;
-        let meta = signer.meta(self.sequence, false);
-        let (blinded, record_pk) = (&signer.certificate.blinded, &signer.certificate.request.record_pk);
-        let aad = Record::associated_data(&meta, blinded, record_pk);
-        let ciphertext = aead::seal_random(&value_key(account, reach, meta.day, meta.slot), &aad, &value, rng);
-        let bytes = signer.sign(&meta, ciphertext);
+        let bytes = seal_value(account, reach, signer, self.sequence, &self.encode()?, rng);
         if bytes.len() > DESCRIPTOR_MAX { Err(Error::TooLarge) } else { Ok((signer.record_key(), bytes)) }
     }
 
@@ -252,6 +247,22 @@ pub fn open_record(
     now: Timestamp,
 ) -> Result<Descriptor, Error> {
     Descriptor::open(account, reach, key, bytes, now)
+}
+
+/// Encrypts a value and signs the record around it.
+fn seal_value(
+    account: &AccountId,
+    reach: &ReachSecret,
+    signer: &RecordSigner,
+    sequence: u64,
+    value: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Vec<u8> {
+    let meta = signer.meta(sequence, false);
+    let (blinded, record_pk) = (&signer.certificate.blinded, &signer.certificate.request.record_pk);
+    let aad = Record::associated_data(&meta, blinded, record_pk);
+    let key = value_key(account, reach, meta.day, meta.slot);
+    signer.sign(&meta, aead::seal_random(&key, &aad, value, rng))
 }
 
 /// Derives the key of a record's value: who does not hold the contact code cannot (R-DESC-1).

@@ -94,7 +94,7 @@ pub enum Act {
 }
 
 /// A decoded operation and the signed bytes it came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Op {
     id: OpId,
     number: u64,
@@ -168,6 +168,13 @@ impl Op {
 
     pub(super) fn is_by_root(&self) -> bool {
         self.issuer == Issuer::Root
+    }
+}
+
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, number, previous: _, issuer, at: _, act, signed: _ } = self;
+        write!(f, "Op({number} {id:?} by {issuer:?}: {act:?})")
     }
 }
 

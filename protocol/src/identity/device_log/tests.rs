@@ -1,6 +1,7 @@
 //! What a device log lets happen, told with people; forks and hostile operations in their own files.
 
 mod forks;
+mod gossip;
 mod hostile;
 
 use super::*;
@@ -35,6 +36,23 @@ impl Person {
             person.devices.push(device);
         }
         person
+    }
+
+    /// Admits and revokes until the log takes nothing but revocations; returns why.
+    pub(crate) fn fill_log(&mut self) -> Error {
+        loop {
+            let (device, op) = self.admission(0, false);
+            match op {
+                Ok(op) => self.take(&op),
+                Err(e) => return e,
+            };
+            self.devices.push(device);
+            if self.devices.len() > 2 {
+                let last = self.devices.pop().unwrap().id();
+                let revoke = self.log.revoke(self.device(0), &last, NOW).unwrap();
+                self.take(&revoke);
+            }
+        }
     }
 
     /// Makes a device and the operation by which device `by` would admit it now.
@@ -124,19 +142,7 @@ fn r_id_5_a_log_over_its_size_is_refused_before_anything_is_verified() {
 #[test]
 fn a_log_that_no_longer_fits_a_record_admits_nobody_and_still_revokes() {
     let mut alice = Person::new(1);
-    let full = loop {
-        let (device, op) = alice.admission(0, false);
-        match op {
-            Ok(op) => alice.take(&op),
-            Err(e) => break e,
-        };
-        alice.devices.push(device);
-        if alice.devices.len() > 2 {
-            let last = alice.devices.pop().unwrap().id();
-            let last = alice.log.revoke(alice.device(0), &last, NOW).unwrap();
-            alice.take(&last);
-        }
-    };
+    let full = alice.fill_log();
     assert_eq!(full, Error::Full);
     let revoke = alice.log.revoke(alice.root(), &alice.id(1), NOW).unwrap();
     assert_eq!(alice.take(&revoke), Change::Extended);

@@ -1,7 +1,10 @@
 //! All known operations of one account as a tree, and the rule that picks one branch or freezes. Must not know where the
 //! operations came from: the outcome depends on the set alone.
 
-use super::{Act, Error, FORK_KEPT, Issuer, Op, OpId, state::State};
+use super::{
+    Act, Error, FORK_KEPT, Issuer, Op, OpId,
+    state::{Signature, State},
+};
 use crate::{AccountId, Timestamp, wire::Signed};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,19 +27,19 @@ impl Tree {
     pub(super) fn build(account: AccountId, known: &[&Op], came: &[Signed], now: Timestamp) -> Result<Self, Error> {
         let start = State::start(account)?;
         let mut tree = Self { start, nodes: BTreeMap::new(), children: BTreeMap::new() };
-        let mut waiting: Vec<Op> = known.iter().map(|op| (*op).clone()).collect();
+        let mut waiting: Vec<(Op, Signature)> = known.iter().map(|op| ((*op).clone(), Signature::Known)).collect();
         for signed in came {
-            waiting.push(Op::decode(signed)?);
+            waiting.push((Op::decode(signed)?, Signature::Unchecked));
         }
         // A predecessor has the lower number; a wrong number is refused where it is applied.
-        waiting.sort_by_key(Op::number);
-        for op in waiting {
-            tree.insert(op, now)?;
+        waiting.sort_by_key(|(op, _)| op.number());
+        for (op, signature) in waiting {
+            tree.insert(op, signature, now)?;
         }
         Ok(tree)
     }
 
-    fn insert(&mut self, op: Op, now: Timestamp) -> Result<(), Error> {
+    fn insert(&mut self, op: Op, signature: Signature, now: Timestamp) -> Result<(), Error> {
         if self.nodes.contains_key(op.id()) {
             return Ok(());
         }
@@ -45,7 +48,7 @@ impl Tree {
         } else {
             &self.nodes.get(&OpId::from_bytes(*op.previous())).ok_or(Error::Gap)?.1
         };
-        let after = before.apply(&op, now)?;
+        let after = before.apply(&op, signature, now)?;
         self.children.entry(*op.previous()).or_default().insert(*op.id());
         self.nodes.insert(*op.id(), (op, after));
         Ok(())
