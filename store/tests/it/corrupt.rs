@@ -9,8 +9,9 @@ fn image(clean: bool) -> (Vec<u8>, Content) {
     let disk = MemoryDisk::new();
     let store = create(&disk);
     for n in 0..12 {
-        let batch: Vec<Note> =
-            (0..9).map(|i| note(&format!("book {}", i % 4), n * 3 + i, &"text ".repeat((n * i * 3) as usize))).collect();
+        let batch: Vec<Note> = (0..9)
+            .map(|i| note(&format!("book {}", i % 4), n * 3 + i, &"text ".repeat((n * i * 3) as usize)))
+            .collect();
         commit(&store, &batch).unwrap();
     }
     let before = notes(&store);
