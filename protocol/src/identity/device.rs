@@ -26,10 +26,11 @@ pub struct DeviceSecrets {
 impl DeviceSecrets {
     /// Draws new keys.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self::new(SigningKey::random(rng), DhSecret::random(rng))
+        Self::with_keys(SigningKey::random(rng), DhSecret::random(rng))
     }
 
-    fn new(sign: SigningKey, dh: DhSecret) -> Self {
+    /// Joins two keys.
+    pub(super) fn with_keys(sign: SigningKey, dh: DhSecret) -> Self {
         let info = DeviceInfo::new(sign.public(), dh.public());
         Self { sign, dh, info }
     }
@@ -61,7 +62,7 @@ impl DeviceSecrets {
 
     /// Takes back what a sealed row held.
     pub fn from_stored(stored: &StoredDevice) -> Self {
-        Self::new(SigningKey::from_seed(&Secret::new(stored.sign)), DhSecret::from_bytes(stored.dh))
+        Self::with_keys(SigningKey::from_seed(&Secret::new(stored.sign)), DhSecret::from_bytes(stored.dh))
     }
 }
 

@@ -222,10 +222,18 @@ fn claimed_kind(text: &str) -> Option<CodeKind> {
     if byte >> 4 == VERSION { CodeKind::from_number(byte & 0x0f) } else { None }
 }
 
-/// Writes a code of a kind whose parser is elsewhere, for tests that hand it to the wrong one.
+/// Writes a code whose parser is elsewhere, or one that no honest program writes, for tests.
 #[cfg(test)]
 pub(super) fn of_kind(first_byte: u8, body: &[u8]) -> String {
+    with_spare_bits(first_byte, body, 0)
+}
+
+/// Writes a code with the bits behind the last byte set as given, under a right checksum.
+#[cfg(test)]
+pub(super) fn with_spare_bits(first_byte: u8, body: &[u8], spare: u8) -> String {
     let hrp = Hrp::parse(PREFIX).unwrap();
-    let bytes = std::iter::once(first_byte).chain(body.iter().copied());
-    bytes.bytes_to_fes().with_checksum::<Bech32m>(&hrp).chars().collect()
+    let mut fes: Vec<Fe32> = std::iter::once(first_byte).chain(body.iter().copied()).bytes_to_fes().collect();
+    let last = fes.pop().unwrap();
+    fes.push(Fe32::try_from(last.to_u8() | spare).unwrap());
+    fes.into_iter().with_checksum::<Bech32m>(&hrp).chars().collect()
 }

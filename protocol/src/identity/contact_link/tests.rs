@@ -152,6 +152,18 @@ fn r_id_10_a_code_of_a_weak_key_or_of_wrong_length_names_no_account() {
 }
 
 #[test]
+fn r_id_7_a_code_has_one_spelling() {
+    let code = code();
+    let body = [code.account.as_bytes().as_slice(), code.reach.as_bytes()].concat();
+    assert_eq!(code::with_spare_bits(0x11, &body, 0), code.to_string());
+    for spare in 1..8 {
+        let second = code::with_spare_bits(0x11, &body, spare);
+        assert_eq!(second.len(), 90);
+        assert_eq!(ContactLink::parse(&second), Err(Error::NoAccount), "{spare:03b}");
+    }
+}
+
+#[test]
 fn what_is_no_code_at_all_is_said_to_be_none() {
     let bitcoin = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
     let long = "kith1".repeat(4_000);

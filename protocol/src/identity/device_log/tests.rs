@@ -5,6 +5,7 @@ mod gossip;
 mod hostile;
 
 use super::*;
+use crate::crypto::dh::DhSecret;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -160,6 +161,10 @@ fn r_id_6_a_revoked_device_speaks_no_more_and_is_never_admitted_again() {
     assert_eq!(alice.log.revoke(alice.device(1), &alice.id(0), NOW), Err(Error::IssuerNotActive));
     assert_eq!(alice.log.revoke(alice.device(0), &alice.id(1), NOW), Err(Error::UnknownDevice));
     assert_eq!(alice.admission_of(&alice.devices[1], alice.root(), false), Err(Error::DeviceExists));
+    // Nor half of it, under another name: its signing key with another DH key.
+    let half = DeviceSecrets::with_keys(alice.devices[1].sign().clone(), DhSecret::random(&mut alice.rng));
+    assert_ne!(half.id(), alice.id(1));
+    assert_eq!(alice.admission_of(&half, alice.root(), false), Err(Error::DeviceExists));
     let (next, op) = alice.admission(0, false);
     alice.take(&op.unwrap());
     assert_eq!(alice.log.slot(&next.id()), Some(1), "the freed slot serves again");
