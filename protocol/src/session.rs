@@ -26,7 +26,7 @@ pub(crate) mod tests;
 
 pub use inbound::Inbound;
 pub use open::{Begun, OpenStep, StrangerStep};
-pub use own_keys::{OwnKeys, OwnPrekey, PoolKeys};
+pub use own_keys::{OwnKeys, OwnPrekey};
 pub use payload::{Introduction, Payload};
 pub use seal::SealStep;
 pub use sessions::{Sessions, Status};

@@ -1,6 +1,10 @@
 //! Two people talk: order, loss, restart, what is stored.
 
 use super::*;
+use crate::{
+    identity::DeviceSecrets,
+    prekey::{Bundle, OneTimeKeys, PrekeyPool},
+};
 
 #[test]
 fn two_devices_talk_both_ways_through_envelopes_and_restarts() {
@@ -140,12 +144,29 @@ fn payload_larger_than_its_maximum_is_not_sealed_and_the_largest_fits_every_form
     assert_eq!(sessions.initiate(&me, &keys, &larger, START, &mut rng(1)).err(), Some(seal::Error::TooLarge));
 }
 
+/// A real pool, and the one-time keys handed to the device that writes.
+struct PoolKeys<'a> {
+    pool: &'a PrekeyPool,
+    one_time: &'a OneTimeKeys,
+}
+
+impl OwnKeys for PoolKeys<'_> {
+    fn signed_prekey(&self, id: u32) -> Option<OwnPrekey> {
+        let keys = self.pool.by_id(id)?;
+        Some(OwnPrekey { dh: keys.signed_prekey().clone(), kem: keys.kem_prekey().clone() })
+    }
+
+    fn one_time(&self, id: u32) -> Option<DhSecret> {
+        self.one_time.ours(id, START).cloned()
+    }
+
+    fn seen(&self, session: &SessionId) -> bool {
+        self.pool.seen_initial(session)
+    }
+}
+
 #[test]
 fn a_session_begins_with_a_real_bundle_and_a_handed_one_time_key() {
-    use crate::{
-        identity::DeviceSecrets,
-        prekey::{Bundle, OneTimeKeys, PrekeyPool},
-    };
     let mut rng = rng(12);
     let (alice, bob) = (DeviceSecrets::generate(&mut rng), DeviceSecrets::generate(&mut rng));
     let (a, b) = (AccountId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
@@ -162,7 +183,7 @@ fn a_session_begins_with_a_real_bundle_and_a_handed_one_time_key() {
     let inbound = Inbound::decode(&step.message).unwrap();
     assert_eq!(inbound.sender_device(), alice.id());
     let open = |pool: &PrekeyPool, one_time: &OneTimeKeys| {
-        let keys = PoolKeys { pool, one_time: Some(one_time), now: START };
+        let keys = PoolKeys { pool, one_time };
         Sessions::open_stranger(&LocalDevice::new(b, &bob), &keys, &inbound, START)
     };
     let opened = open(&pool, &at_bob).unwrap().confirm(&PeerDevice::new(a, alice.info())).unwrap();
