@@ -151,3 +151,30 @@ pub(super) fn associated_data(transcript: &[u8; 32], suite: u32, from: End, to: 
 pub(super) fn handshake_key(bytes: &[u8]) -> Result<DhPublic, wire::Error> {
     DhPublic::parse(bytes).map_err(|_| wire::Error::OutOfBounds)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn r_ses_2_associated_data_differ_by_session_suite_both_ends_direction_and_header() {
+        let end = |account: u8, device: u8| End {
+            account: AccountId::from_bytes([account; 32]),
+            device: DeviceId::from_bytes([device; 32]),
+        };
+        let (alice, bob) = (end(1, 2), end(3, 4));
+        let all = [
+            associated_data(&[9; 32], 1, alice, bob, b"header"),
+            associated_data(&[9; 32], 1, bob, alice, b"header"),
+            associated_data(&[8; 32], 1, alice, bob, b"header"),
+            associated_data(&[9; 32], 2, alice, bob, b"header"),
+            associated_data(&[9; 32], 1, end(5, 2), bob, b"header"),
+            associated_data(&[9; 32], 1, end(1, 5), bob, b"header"),
+            associated_data(&[9; 32], 1, alice, end(5, 4), b"header"),
+            associated_data(&[9; 32], 1, alice, end(3, 5), b"header"),
+            associated_data(&[9; 32], 1, alice, bob, b"Header"),
+        ];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    }
+}

@@ -39,3 +39,28 @@ fn fingerprint(message: &RatchetMessage) -> [u8; 4] {
     let [a, b, c, d, ..] = sha256(&[&message.header, &message.ciphertext]);
     [a, b, c, d]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DeviceId, SessionId};
+
+    #[test]
+    fn the_oldest_is_forgotten_beyond_the_bound_also_after_storing() {
+        let message = |n: usize| RatchetMessage {
+            session: SessionId::from_bytes([1; 16]),
+            sender: DeviceId::from_bytes([2; 32]),
+            header: n.to_be_bytes().to_vec(),
+            ciphertext: vec![3],
+        };
+        let mut opened = Opened::default();
+        for n in 0..=limits::OPENED_MAX {
+            opened.note(&message(n));
+        }
+        assert_eq!(opened.to_bytes().len(), 4 * limits::OPENED_MAX);
+        assert!(!opened.knows(&message(0)) && opened.knows(&message(1)) && opened.knows(&message(limits::OPENED_MAX)));
+        assert_eq!(Opened::from_bytes(&opened.to_bytes()), opened);
+        let longer = [[9; 4].as_slice(), &opened.to_bytes()].concat();
+        assert_eq!(Opened::from_bytes(&longer), opened);
+    }
+}

@@ -131,6 +131,12 @@ fn an_unanswered_session_is_begun_anew_after_thirty_days() {
     let (first, second) = (Inbound::decode(&first).unwrap(), Inbound::decode(&second).unwrap());
     assert_ne!(first.session(), second.session());
     assert_eq!(alice.session_in_use(&bob), second.session());
+    // One that was answered does not age.
+    let (mut alice, mut bob) = friends();
+    alice.now = START.plus_days(400);
+    bob.now = alice.now;
+    let body = alice.seal(&bob, "a year later");
+    assert_eq!(bob.open(&alice, &body).unwrap(), "a year later");
 }
 
 #[test]

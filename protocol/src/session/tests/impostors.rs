@@ -101,6 +101,11 @@ fn c05_15_a_key_registered_by_somebody_else_does_not_move_a_message_to_their_acc
     assert_eq!(inbound.claim().unwrap().account, mallory);
     let refused = Sessions::open_stranger(&bob.local(), &bob, &inbound, bob.now).err();
     assert_eq!(refused, Some(open::Error::NotAuthentic));
+    // The other way round: Mallory's own key in Alice's name, made consistently, to Bob who knows Alice's key.
+    let mut in_her_name = Person { account: alice.account, device: alice.device, ..Person::new(66) };
+    let forged = in_her_name.initiate(&bob, "not from alice");
+    assert_eq!(bob.try_open(&in_her_name, &forged).unwrap().payload.as_slice(), b"not from alice", "well made");
+    assert_eq!(bob.open(&alice, &forged), Err(open::Error::NotAuthentic));
     // Even where the session exists and Bob believes that Alice's device is Mallory's.
     bob.open(&alice, &hello).unwrap();
     let body = alice.seal(&bob, "second");

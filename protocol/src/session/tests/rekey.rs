@@ -106,10 +106,18 @@ fn c05_11_an_answer_cannot_be_left_out_nor_an_offer_be_lowered() {
     let mut hostile = bob.clone();
     let session = &mut hostile.sessions.get_mut(&alice.device).unwrap().list[0];
     session.turn = ratchet::Turn::Ours { offered: None };
+    session.pq.since = hostile.now; // nor does he offer a step of his own
     for step in [0, 1, 2, u32::MAX] {
-        let Forged { body, .. } = forge(&hostile, &alice, |h| h.pq_step = step);
+        let Forged { body, .. } = forge(&hostile, &alice, |h| {
+            assert!(h.pq_offer.is_empty() && h.pq_answer.is_empty());
+            h.pq_step = step;
+        });
         assert_eq!(alice.open(&bob, &body), Err(open::Error::NotAuthentic), "step {step}");
     }
+    // Nor can he offer a step of his own in place of the answer.
+    hostile.sessions.get_mut(&alice.device).unwrap().list[0].pq.since = START;
+    let Forged { body, .. } = forge(&hostile, &alice, |h| assert!(h.pq_offer.len() == 1184 && h.pq_step == 1));
+    assert_eq!(alice.open(&bob, &body), Err(open::Error::NotAuthentic));
     // The honest answer still opens.
     let answer = bob.seal(&alice, "answer");
     assert_eq!(alice.open(&bob, &answer).unwrap(), "answer");
