@@ -1,3 +1,161 @@
 //! Decides: input → step → commit → effects. Must not know libp2p, tokio, the clock or redb.
+//!
+//! All state lies in rows; the app itself holds only the long-lived keys of this device, so a step can be thrown away
+//! and a killed node goes on where its rows are.
 
 pub mod command;
+mod contact;
+mod create;
+mod effect;
+mod events;
+mod input;
+mod keys;
+mod me;
+mod outbox;
+mod publish;
+pub mod query;
+mod receipts;
+mod receive;
+mod repair;
+mod resolve;
+mod run;
+mod scan;
+mod seal;
+mod send;
+mod work;
+
+pub use command::{Command, Outcome, Reply};
+pub use create::{Created, create_profile};
+pub use effect::{Effects, Owed, RequestId};
+pub use input::Input;
+pub use me::Me;
+pub use run::{BATCH_BYTES_MAX, BATCH_MAX, Outlet, Refusal, Runner, Turn, release, storage_error};
+pub(crate) use scan::Scan;
+pub use work::{Halt, Rng, Work};
+
+use crate::{
+    api::{
+        error::{Code, UserError},
+        types,
+    },
+    net::NetEvent,
+};
+use kith_protocol::crypto::kdf;
+use kith_store::{
+    Store,
+    table::{Due, DueWhat, Idempotency},
+};
+
+/// The node's decisions.
+pub struct App {
+    me: Me,
+    /// Takes the clock for right although it is far from what this profile has seen.
+    accept_clock: bool,
+}
+
+impl App {
+    /// Loads the long-lived keys of a profile.
+    ///
+    /// # Errors
+    /// `Corrupt` where the profile's rows are missing or make no sense.
+    pub fn load(store: &Store) -> Result<Self, kith_store::Error> {
+        Ok(Self { me: Me::load(&store.snapshot()?)?, accept_clock: false })
+    }
+
+    /// Takes the clock for right although it is far from what this profile has seen.
+    #[must_use]
+    pub fn accept_clock(mut self, accept: bool) -> Self {
+        self.accept_clock = accept;
+        self
+    }
+
+    /// The account and device this app acts for.
+    pub fn me(&self) -> &Me {
+        &self.me
+    }
+
+    /// Works out one input.
+    pub(crate) fn handle(&self, w: &mut Work<'_>, input: Input) -> Result<(), Halt> {
+        match input {
+            Input::Start => self.start(w),
+            Input::Tick => Ok(()),
+            Input::Command { request, command, idempotency_key } => self.command(w, request, command, idempotency_key),
+            Input::Net(event) => self.net(w, event),
+        }
+    }
+
+    fn net(&self, w: &mut Work<'_>, event: NetEvent) -> Result<(), Halt> {
+        match event {
+            NetEvent::Inbound { token, from, frame } => self.inbound(w, token, from, &frame),
+            NetEvent::DeliverDone { attempt, outcome } => self.attempt_done(w, attempt, outcome),
+            NetEvent::Found { query, records, asked } => self.found(w, query, &records, asked),
+            NetEvent::PeerUp { peer } => self.peer_up(w, &peer.0),
+            NetEvent::Addresses { peer, addresses } => self.addresses(w, &peer.0, addresses),
+            NetEvent::PeerDown { .. } | NetEvent::Published { .. } => Ok(()),
+        }
+    }
+
+    /// Works off one item of the timetable.
+    pub(crate) fn due(&self, w: &mut Work<'_>, due: Due) -> Result<(), Halt> {
+        w.unschedule(due.at, due.what)?;
+        match due.what {
+            DueWhat::Outbox(id) => self.outbox_due(w, id),
+            DueWhat::Resolve(number) => self.resolve_due(w, number),
+            DueWhat::Housekeeping => self.housekeeping(w),
+            DueWhat::Sweep => self.sweep(w),
+            DueWhat::Vanish(id) => self.vanish(w, id),
+        }
+    }
+
+    /// Answers a client's request; the same key gives the same answer, and never two effects.
+    fn command(&self, w: &mut Work<'_>, request: RequestId, command: Command, key: Option<String>) -> Result<(), Halt> {
+        let Some(key) = key else {
+            let outcome = self.carry_out(w, command)?;
+            w.effects().replies.push((request, Ok(outcome)));
+            return Ok(());
+        };
+        let hash = kdf::sha256(&[&serde_json::to_vec(&command).unwrap_or_default()]);
+        if let Some(known) = w.get::<Idempotency>(&Idempotency::key_of(&key))? {
+            if known.request != hash {
+                return Err(UserError::new(Code::Conflict, "this idempotency key was used for another request")
+                    .hint("use a new key for a new request")
+                    .into());
+            }
+            let outcome =
+                serde_json::from_slice(&known.reply).map_err(|_| UserError::internal("a kept reply cannot be read"))?;
+            w.effects().replies.push((request, Ok(outcome)));
+            return Ok(());
+        }
+        let outcome = self.carry_out(w, command)?;
+        let reply = serde_json::to_vec(&outcome).unwrap_or_default();
+        w.put(&Idempotency { key, request: hash, reply, at: w.now })?;
+        w.effects().replies.push((request, Ok(outcome)));
+        Ok(())
+    }
+
+    fn carry_out(&self, w: &mut Work<'_>, command: Command) -> Result<Outcome, Halt> {
+        match command {
+            Command::Send { to, body, expires_after_ms } => self.send(w, to, body, expires_after_ms),
+            Command::MarkRead { conversation, up_to } => self.mark_read(w, conversation, up_to),
+            Command::ContactAdd { code_or_link, name } => self.contact_add(w, &code_or_link, name),
+            Command::ContactAccept { account } => self.contact_accept(w, account),
+            Command::ContactVerify { account, digits } => self.contact_verify(w, account, digits),
+            Command::ContactRename { account, name } => self.contact_rename(w, account, &name),
+            Command::ContactBlock { account } => self.contact_block(w, account, true),
+            Command::ContactUnblock { account } => self.contact_block(w, account, false),
+            Command::ContactRemove { account } => self.contact_remove(w, account),
+            Command::SetName { name } => self.set_name(w, &name),
+            Command::RotateReach => self.rotate_reach(w),
+            Command::OutboxRetry { message } => self.outbox_retry(w, message).map(|()| done(true)),
+            Command::OutboxCancel { message } => self.outbox_cancel(w, message).map(|()| done(true)),
+            Command::PeerBan { peer } => self.ban(w, peer, true),
+            Command::PeerUnban { peer } => self.ban(w, peer, false),
+            Command::SessionReset { account } => self.session_reset(w, account),
+        }
+    }
+}
+
+/// The answer of a command that returns nothing else.
+fn done(changed: bool) -> Outcome {
+    Outcome::Done(types::Done { changed })
+}

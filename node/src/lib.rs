@@ -5,9 +5,11 @@ pub mod api;
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod log;
 pub mod net;
 pub mod paths;
+pub mod profile;
 
 pub use api::Client;
 pub use api::error::{Code, UserError};

@@ -19,8 +19,6 @@ mod run;
 mod standing;
 mod status;
 mod swarm;
-#[cfg(test)]
-mod tests;
 mod translate;
 mod types;
 mod wire;

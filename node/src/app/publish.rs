@@ -1,0 +1,335 @@
+//! Makes this device reachable: keys renewed daily, descriptors for today and the days ahead, and what only lapses.
+
+use super::{
+    App, Scan,
+    command::Outcome,
+    contact::check_name,
+    query,
+    work::{Halt, Work},
+};
+use crate::{
+    api::{
+        error::{Code, UserError},
+        types,
+    },
+    net::{NetCommand, PeerName},
+};
+use kith_protocol::{
+    RecordKey, Timestamp,
+    content::SessionControl,
+    identity::ReachSecret,
+    limits,
+    prekey::{Certificates, DescriptorParts, PrekeyPool, sequence},
+};
+use kith_store::{
+    Error, Writes,
+    table::{
+        Contact, ContactState, Device, Due, DueWhat, FirstSeen, Idempotency, Outbox, OutboxState, OwnCertificates,
+        OwnPool, OwnProfile, Seen,
+    },
+};
+use rand_core::{CryptoRng, Rng as _};
+
+/// How often own keys and descriptors are looked at, in milliseconds.
+const HOUSEKEEPING_MS: u64 = 60 * 60_000;
+/// How often lapsed rows are swept, in milliseconds.
+const SWEEP_MS: u64 = 6 * 60 * 60_000;
+/// How long a repeated request gets its first answer, in milliseconds.
+const IDEMPOTENCY_MS: u64 = 24 * 60 * 60_000;
+/// The earliest moment a right clock can show: this version did not exist before (2026-11-01).
+const EARLIEST: Timestamp = Timestamp::from_millis(1_793_491_200_000);
+/// A clock this far ahead of what the profile has seen is taken for wrong, in days.
+const AHEAD_DAYS: u64 = 400;
+/// Contacts whose peers are kept connected at most.
+const PROTECTED_MAX: usize = 64;
+/// Transport peers a user can ban.
+const BANNED_MAX: usize = 1_000;
+
+/// Makes the first prekeys of a profile.
+pub(super) fn first_keys(writes: &mut Writes, now: Timestamp, rng: &mut impl CryptoRng) -> Result<(), Error> {
+    writes.put(&OwnPool { pool: PrekeyPool::generate(now, rng).to_stored() })
+}
+
+impl App {
+    /// The daemon starts: connections and leases of attempts are gone, the timetable may be old.
+    pub(super) fn start(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        let mut profile = self.profile(w)?;
+        if let Some(why) = self.clock_doubt(&profile, w.now) {
+            let hint = "set the clock and start again; if it is right: kith run --accept-clock";
+            self.alert(w, "clock_off", why.to_owned(), hint)?;
+        } else {
+            profile.latest = profile.latest.max(w.now);
+            w.put(&profile)?;
+        }
+        for mut row in w.rows().group::<Outbox>(Outbox::GROUP)? {
+            let before = row.clone();
+            let waits_for_receipt = matches!(row.state, OutboxState::Taken { .. });
+            row.in_flight = false;
+            row.tries = 0;
+            if !waits_for_receipt {
+                row.due_at = w.now;
+            }
+            self.reschedule(w, &before, &row)?;
+        }
+        let banned = profile.banned.iter().cloned().map(PeerName).collect();
+        w.effects().net.push(NetCommand::Block { peers: banned });
+        let peers = self.protected(w)?;
+        w.effects().net.push(NetCommand::Protect { peers });
+        let addresses = self.known_addresses(w)?;
+        if !addresses.is_empty() {
+            w.effects().net.push(NetCommand::Dial { addresses });
+        }
+        self.housekeeping(w)
+    }
+
+    /// Why the clock is not believed, if it is not: then nothing lapses and nothing is deleted.
+    pub(super) fn clock_doubt(&self, profile: &OwnProfile, now: Timestamp) -> Option<&'static str> {
+        if self.accept_clock {
+            None
+        } else if now < EARLIEST || profile.latest.millis_since(now) > limits::CLOCK_SKEW_MS {
+            Some("the clock is behind what this profile has seen: nothing lapses until it is right")
+        } else if now > profile.latest.plus_days(AHEAD_DAYS) {
+            Some("the clock is far ahead of what this profile has seen: nothing lapses until it is right")
+        } else {
+            None
+        }
+    }
+
+    /// The addresses under which others reach us changed.
+    pub(super) fn addresses(&self, w: &mut Work<'_>, peer: &str, addresses: Vec<String>) -> Result<(), Halt> {
+        let mut profile = self.profile(w)?;
+        let addresses: Vec<_> = addresses.into_iter().take(limits::ADDRESSES_MAX).collect();
+        if profile.peer == peer && profile.addresses == addresses && profile.published_at.is_some() {
+            return Ok(());
+        }
+        profile.peer = peer.to_owned();
+        profile.addresses = addresses;
+        w.put(&profile)?;
+        self.publish(w)
+    }
+
+    /// Renews keys when they are due, publishes, and looks again in an hour.
+    pub(super) fn housekeeping(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        for due in w.rows().group::<Due>(Due::GROUP)?.into_iter().filter(|d| d.what == DueWhat::Housekeeping) {
+            w.unschedule(due.at, due.what)?;
+        }
+        let jitter = w.rng.next_u64() % (HOUSEKEEPING_MS / 6);
+        w.schedule(w.now.plus_millis(HOUSEKEEPING_MS - jitter), DueWhat::Housekeeping)?;
+        let mut profile = self.profile(w)?;
+        if self.clock_doubt(&profile, w.now).is_some() {
+            return Ok(());
+        }
+        profile.latest = profile.latest.max(w.now);
+        w.put(&profile)?;
+        let mut pool = self.pool(w)?;
+        let renewed = pool.rotate(w.now, w.rng);
+        let gone = pool.delete_expired(true, w.now);
+        if renewed || !gone.is_empty() {
+            w.put(&OwnPool { pool: pool.to_stored() })?;
+        }
+        self.forget_first_seen(w, &gone)?;
+        let stale = profile.published_at.is_none_or(|at| at.day() != w.now.day() || at > w.now);
+        if renewed || stale { self.publish(w) } else { Ok(()) }
+    }
+
+    /// Makes the descriptor's records anew and hands them to the net.
+    pub(super) fn publish(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        let mut profile = self.profile(w)?;
+        if profile.peer.is_empty() || self.clock_doubt(&profile, w.now).is_some() {
+            return Ok(());
+        }
+        let Some(slot) = self.me.log.slot(&self.me.device) else {
+            return self.alert(
+                w,
+                "device_revoked",
+                "this device is no longer part of its account".into(),
+                "kith doctor",
+            );
+        };
+        let reach = ReachSecret::from_bytes(profile.reach);
+        let stored = w.get::<OwnCertificates>(&OwnCertificates::only())?;
+        let mut certificates = stored.map(|row| Certificates::from_stored(&row.certificates)).unwrap_or_default();
+        let renewed = certificates.renew(&self.me.root, &reach, slot, w.now, w.rng);
+        if renewed.is_err() || certificates.is_low(w.now) {
+            let hint = "kith doctor";
+            self.alert(w, "certificates_low", "this device can soon no longer publish how it is reached".into(), hint)?;
+        }
+        w.put(&OwnCertificates { certificates: certificates.to_stored() })?;
+        let mut pool = self.pool(w)?;
+        let bundle = pool.bundle(self.me.account, &self.me.secrets, w.now);
+        w.put(&OwnPool { pool: pool.to_stored() })?;
+        profile.descriptor_seq = sequence::next(Some(profile.descriptor_seq), w.now);
+        profile.published_at = Some(w.now);
+        let parts = DescriptorParts {
+            bundle: &bundle,
+            log: &self.me.log,
+            peer_id: profile.peer.as_bytes(),
+            addresses: &profile.addresses,
+            mailboxes: &[],
+            stranger_grant: None,
+            sequence: profile.descriptor_seq,
+        };
+        match parts.publish(&self.me.account, &reach, &certificates, w.now, w.rng) {
+            Ok(records) => {
+                w.put(&profile)?;
+                self.echo(w, &records)?;
+                w.effects().net.push(NetCommand::Publish { records });
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "no descriptor could be made");
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells those whose sessions are up how we are reached now: the DHT is only a hint.
+    fn echo(&self, w: &mut Work<'_>, records: &[(RecordKey, Vec<u8>)]) -> Result<(), Halt> {
+        let Some((_, today)) = records.first() else { return Ok(()) };
+        self.tell_all(w, &SessionControl { descriptor: Some(today.clone()), ..SessionControl::default() })
+    }
+
+    /// Peers of contacts, most recently heard of first.
+    pub(super) fn protected(&self, w: &Work<'_>) -> Result<Vec<PeerName>, Halt> {
+        let mut devices = w.rows().every::<Device>()?;
+        devices.retain(|d| !d.revoked && d.peer.is_some());
+        devices.sort_by_key(|d| std::cmp::Reverse(d.seen_at));
+        let mut peers = Vec::new();
+        for device in devices {
+            let contact = w.get::<Contact>(&Contact::key_of(&device.account))?;
+            let wanted = contact.is_some_and(|c| c.state == ContactState::Added && !c.blocked);
+            if let Some(peer) = device.peer.filter(|_| wanted && peers.len() < PROTECTED_MAX) {
+                peers.push(PeerName(peer));
+            }
+        }
+        Ok(peers)
+    }
+
+    /// Addresses of contacts to dial when the daemon starts.
+    fn known_addresses(&self, w: &Work<'_>) -> Result<Vec<String>, Halt> {
+        let mut addresses = Vec::new();
+        for contact in w.rows().every::<Contact>()? {
+            if contact.state != ContactState::Added || contact.blocked {
+                continue;
+            }
+            for device in self.live_devices(w, &contact.account)? {
+                if let Some(device) = w.get::<Device>(&Device::key_of(&device))?
+                    && let Some(peer) = &device.peer
+                {
+                    addresses.extend(device.addresses.iter().take(2).map(|a| super::seal::with_peer(a, peer)));
+                }
+            }
+            addresses.extend(contact.hints.iter().take(1).cloned());
+        }
+        addresses.truncate(PROTECTED_MAX);
+        Ok(addresses)
+    }
+
+    /// Changes the name contacts see, and tells them.
+    pub(super) fn set_name(&self, w: &mut Work<'_>, name: &str) -> Result<Outcome, Halt> {
+        let mut profile = self.profile(w)?;
+        profile.name = if name.trim().is_empty() { String::new() } else { check_name(name)? };
+        w.put(&profile)?;
+        self.tell_all(w, &SessionControl { name: Some(profile.name), ..SessionControl::default() })?;
+        Ok(Outcome::Me(query::me(w.rows())?))
+    }
+
+    /// Makes a new reach secret: the old code finds nothing any more, contacts are told the new one.
+    pub(super) fn rotate_reach(&self, w: &mut Work<'_>) -> Result<Outcome, Halt> {
+        let mut profile = self.profile(w)?;
+        let stored = w.get::<OwnCertificates>(&OwnCertificates::only())?;
+        let certificates = stored.map(|row| Certificates::from_stored(&row.certificates)).unwrap_or_default();
+        profile.descriptor_seq = sequence::next(Some(profile.descriptor_seq), w.now);
+        let days = (0..=limits::DESCRIPTOR_DAYS_AHEAD).map(|ahead| w.now.day().plus(ahead));
+        let empty: Vec<_> = days
+            .filter_map(|day| certificates.signer(day))
+            .map(|signer| (signer.record_key(), signer.empty(profile.descriptor_seq)))
+            .collect();
+        profile.reach = *ReachSecret::random(w.rng).as_bytes();
+        w.put(&profile)?;
+        w.delete::<OwnCertificates>(&OwnCertificates::only())?;
+        w.effects().net.push(NetCommand::Publish { records: empty });
+        self.publish(w)?;
+        self.tell_all(
+            w,
+            &SessionControl { reach_secret: Some(ReachSecret::from_bytes(profile.reach)), ..SessionControl::default() },
+        )?;
+        Ok(Outcome::Me(query::me(w.rows())?))
+    }
+
+    /// Bans a transport peer, or lifts the ban.
+    pub(super) fn ban(&self, w: &mut Work<'_>, peer: String, banned: bool) -> Result<Outcome, Halt> {
+        let mut profile = self.profile(w)?;
+        let before = profile.banned.len();
+        profile.banned.retain(|p| *p != peer);
+        if banned {
+            if profile.banned.len() >= BANNED_MAX {
+                return Err(UserError::new(Code::Conflict, "too many peers are banned").hint("kith peer unban").into());
+            }
+            profile.banned.push(peer);
+        }
+        let changed = before != profile.banned.len();
+        w.put(&profile)?;
+        let peers = profile.banned.into_iter().map(PeerName).collect();
+        w.effects().net.push(NetCommand::Block { peers });
+        Ok(Outcome::Done(types::Done { changed }))
+    }
+
+    /// Deletes what outlived its use: opened envelopes, kept replies, requests that lapsed.
+    pub(super) fn sweep(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        w.schedule(w.now.plus_millis(SWEEP_MS), DueWhat::Sweep)?;
+        if self.clock_doubt(&self.profile(w)?, w.now).is_some() {
+            return Ok(());
+        }
+        let retention = u64::from(limits::PREKEY_RETENTION_DAYS);
+        for seen in w.rows().every::<Seen>()? {
+            if seen.at.plus_days(retention) <= w.now {
+                w.delete::<Seen>(&Seen::key_of(&seen.envelope))?;
+            }
+        }
+        for kept in w.rows().every::<Idempotency>()? {
+            if kept.at.plus_millis(IDEMPOTENCY_MS) <= w.now {
+                w.delete::<Idempotency>(&Idempotency::key_of(&kept.key))?;
+            }
+        }
+        for contact in w.rows().every::<Contact>()? {
+            if contact.state == ContactState::Request && contact.since.plus_millis(limits::REQUEST_MS) <= w.now {
+                let (account, name) = (contact.account, query::Shown::shown_name(&contact));
+                self.contact_remove(w, account)?;
+                let message = format!("the request of {name:?} lapsed after 30 days");
+                self.alert(w, "request_lapsed", message, "they can write again")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_first_seen(&self, w: &mut Work<'_>, prekeys: &[u32]) -> Result<(), Halt> {
+        if prekeys.is_empty() {
+            return Ok(());
+        }
+        let mut counters = w.counters()?;
+        for row in w.rows().every::<FirstSeen>()? {
+            if prekeys.contains(&row.prekey) {
+                w.delete::<FirstSeen>(&FirstSeen::key_of(&row.session))?;
+                counters.first_seen = counters.first_seen.saturating_sub(1);
+            }
+        }
+        w.put(&counters)
+    }
+
+    /// Looks at an outbox row because it is due; a clock that is not believed makes nothing lapse.
+    pub(super) fn outbox_due(&self, w: &mut Work<'_>, id: u64) -> Result<(), Halt> {
+        let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(id))? else { return Ok(()) };
+        if row.in_flight {
+            // Nobody told how the attempt ended: it counts as failed.
+            row.in_flight = false;
+            w.put(&row)?;
+        }
+        if w.now >= row.expires_at && self.clock_doubt(&self.profile(w)?, w.now).is_some() {
+            let before = row.clone();
+            row.due_at = w.now.plus_millis(HOUSEKEEPING_MS);
+            return self.reschedule(w, &before, &row);
+        }
+        self.attempt(w, id)
+    }
+}

@@ -1,0 +1,407 @@
+//! Takes in what peers bring: opened, stored and answered in one commit, or refused without a trace.
+
+use super::{
+    App, Scan,
+    effect::Owed,
+    keys::Keys,
+    query,
+    query::Shown,
+    work::{Halt, Work},
+};
+use crate::{
+    api::types::EventKind,
+    net::{Frame, InboundToken, NetCommand, PeerName, Verdict},
+};
+use kith_protocol::{
+    AccountId, DeviceId, EnvelopeId, Fault,
+    content::{Body, Content, SenderBinding},
+    identity::DeviceLog,
+    limits,
+    mailbox::envelope,
+    session::{Inbound, Introduction, OpenStep, Payload, PeerDevice, Sessions, StoredSessions, open},
+};
+use kith_store::{
+    Rows,
+    table::{
+        ChainLink, Contact, ContactState, Device, Message, MessageRef, Place, PlaceHead, Progress, Seen, SessionsRow,
+    },
+};
+
+/// How long a sender waits when a request of its does not fit, in milliseconds.
+const NO_ROOM_RETRY_MS: u64 = 60 * 60_000;
+
+/// Why a frame was not taken.
+enum NotTaken {
+    /// It opens nowhere here; whose fault it is, is for this node alone.
+    Refused(Fault),
+    /// Opened, but there is no room (or not now).
+    Busy(u64),
+    /// It was opened before, under another envelope.
+    Known,
+}
+
+impl App {
+    /// Takes one frame in and answers it in the same commit.
+    pub(super) fn inbound(
+        &self,
+        w: &mut Work<'_>,
+        token: InboundToken,
+        from: PeerName,
+        frame: &Frame,
+    ) -> Result<(), Halt> {
+        let verdict = match self.take_in(w, frame)? {
+            Ok(()) | Err(NotTaken::Known) => Verdict::Accepted,
+            Err(NotTaken::Busy(retry_after_ms)) => Verdict::Busy { retry_after_ms },
+            Err(NotTaken::Refused(fault)) => {
+                if fault == Fault::Peer {
+                    w.effects().net.push(NetCommand::Fault { peer: from });
+                }
+                Verdict::Refused
+            }
+        };
+        w.effects().net.push(NetCommand::Answer { token, verdict });
+        Ok(())
+    }
+
+    fn take_in(&self, w: &mut Work<'_>, frame: &Frame) -> Result<Result<(), NotTaken>, Halt> {
+        let id = EnvelopeId::of(&frame.envelope);
+        // R-ENV: its key is gone, so a known envelope is acknowledged before any attempt to open it.
+        if let Some(seen) = w.get::<Seen>(&Seen::key_of(&id))? {
+            if let Some((account, device, message)) = seen.receipt {
+                w.owe(Owed { account, device, message, read: false });
+            }
+            return Ok(Err(NotTaken::Known));
+        }
+        let keys = self.keys(w)?;
+        let body = match envelope::open(&frame.envelope, |day| keys.mailbox(day)) {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(NotTaken::Refused(error.fault()))),
+        };
+        let inbound = match Inbound::decode(&body) {
+            Ok(inbound) => inbound,
+            Err(_) => return Ok(Err(NotTaken::Refused(Fault::Peer))),
+        };
+        let keys = self.keys_for(w, keys, &inbound)?;
+        let (step, known) = match self.open(w, &keys, &inbound)? {
+            Ok(opened) => opened,
+            Err(error) => return self.not_opened(w, &inbound, error).map(Err),
+        };
+        let Ok(payload) = Payload::decode(&step.payload) else { return Ok(Err(NotTaken::Refused(Fault::Peer))) };
+        let Ok(content) = Content::decode(&payload.content) else { return Ok(Err(NotTaken::Refused(Fault::Peer))) };
+        let binding = SenderBinding { account: step.sender.account, device: step.sender.device };
+        if content.check(&binding, &self.me.account).is_err() {
+            return Ok(Err(NotTaken::Refused(Fault::Peer)));
+        }
+        if step.begun.is_some() && !self.remembers_first(w)? {
+            return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+        }
+        let mut contact = match self.sender(w, &step.sender.account, &content)? {
+            Ok(contact) => contact,
+            Err(not_taken) => return Ok(Err(not_taken)),
+        };
+        if contact.blocked {
+            // Taken from the sender's view, kept by nobody: a block is not announced.
+            return Ok(Ok(()));
+        }
+        let device = self.learn_device(w, &mut contact, &step.sender, known, &payload)?;
+        self.install_opened(w, &step)?;
+        w.put(&contact)?;
+        w.put(&device)?;
+        let receipt = self.take_content(w, &mut contact, &device, &step, content)?;
+        w.put(&Seen { envelope: id, at: w.now, receipt })?;
+        self.after_opening(w, &contact, &device, &payload, &step)?;
+        Ok(Ok(()))
+    }
+
+    /// Opens a message in the sessions of the device it claims to come from, or as a stranger's first one.
+    fn open(
+        &self,
+        w: &mut Work<'_>,
+        keys: &Keys,
+        inbound: &Inbound,
+    ) -> Result<Result<(OpenStep, Option<Device>), open::Error>, Halt> {
+        let us = self.me.local();
+        if let Some(device) = w.get::<Device>(&Device::key_of(&inbound.sender_device()))? {
+            if device.revoked {
+                return Ok(Err(open::Error::NotAuthentic));
+            }
+            let sessions = self.sessions_with(w, &device)?;
+            return Ok(sessions.open(&us, keys, inbound, w.now).map(|step| (step, Some(device))));
+        }
+        let stranger = match Sessions::open_stranger(&us, keys, inbound, w.now) {
+            Ok(stranger) => stranger,
+            Err(error) => return Ok(Err(error)),
+        };
+        let claim = *stranger.claim();
+        let Some(verified) = self.verify_claim(w, &claim, stranger.payload())? else {
+            return Ok(Err(open::Error::NotAuthentic));
+        };
+        Ok(stranger.confirm(&verified).map(|step| (step, None)))
+    }
+
+    /// The claimed device, if the device log in the introduction (or the one we hold) says that it is the account's.
+    fn verify_claim(&self, w: &Work<'_>, claim: &PeerDevice, payload: &[u8]) -> Result<Option<PeerDevice>, Halt> {
+        let introduced = Payload::decode(payload).ok().and_then(|p| p.introduction);
+        let offered = introduced.as_ref().and_then(|i| verified_log(claim.account, i, w.now));
+        let held = self.log_of(w, &claim.account)?;
+        let log = match (held, offered) {
+            (Some(held), Some(offered)) => {
+                Some(held.merge(&offered.signed_ops(), w.now).map_or(held, |(merged, _)| merged))
+            }
+            (Some(held), None) => Some(held),
+            (None, offered) => offered,
+        };
+        let info = log.and_then(|log| log.device(&claim.device).cloned());
+        Ok(info.map(|info| PeerDevice { account: claim.account, device: info.id, dh: info.dh_pk }))
+    }
+
+    /// The device log we hold of an account.
+    pub(super) fn log_of(&self, w: &Work<'_>, account: &AccountId) -> Result<Option<DeviceLog>, Halt> {
+        let contact = w.get::<Contact>(&Contact::key_of(account))?;
+        Ok(contact.filter(|c| !c.log.is_empty()).and_then(|c| DeviceLog::decode(*account, &c.log, w.now).ok()))
+    }
+
+    /// What is done about a message that does not open: repair for contacts, nothing that shows for anybody.
+    fn not_opened(&self, w: &mut Work<'_>, inbound: &Inbound, error: open::Error) -> Result<NotTaken, Halt> {
+        if error == open::Error::Duplicate {
+            return Ok(NotTaken::Known);
+        }
+        if error.calls_for_repair() {
+            self.repair(w, &inbound.sender_device(), inbound.session())?;
+        }
+        Ok(NotTaken::Refused(error.fault()))
+    }
+
+    /// The sender's row; somebody unknown becomes a request if there is room.
+    fn sender(
+        &self,
+        w: &mut Work<'_>,
+        account: &AccountId,
+        content: &Content,
+    ) -> Result<Result<Contact, NotTaken>, Halt> {
+        let known = w.get::<Contact>(&Contact::key_of(account))?;
+        let message = matches!(content.body, Body::Text(_) | Body::Unknown { .. });
+        match known {
+            Some(mut contact) if contact.state == ContactState::Request => {
+                if message {
+                    if contact.waiting as usize >= limits::REQUEST_MESSAGES_MAX {
+                        return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+                    }
+                    contact.waiting += 1;
+                }
+                Ok(Ok(contact))
+            }
+            Some(contact) if contact.state == ContactState::Added => Ok(Ok(contact)),
+            known => {
+                if !message {
+                    return Ok(Err(NotTaken::Refused(Fault::Transient)));
+                }
+                let all = w.rows().every::<Contact>()?;
+                let waiting = all.iter().filter(|c| c.state == ContactState::Request).count();
+                if waiting >= limits::REQUEST_ACCOUNTS_MAX {
+                    return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+                }
+                let mut contact = match known {
+                    Some(removed) => removed,
+                    None => self.new_contact(w, *account)?,
+                };
+                contact.state = ContactState::Request;
+                contact.since = w.now;
+                contact.waiting = 1;
+                Ok(Ok(contact))
+            }
+        }
+    }
+
+    /// Takes over what the introduction says, and makes the device's row.
+    fn learn_device(
+        &self,
+        w: &mut Work<'_>,
+        contact: &mut Contact,
+        sender: &PeerDevice,
+        known: Option<Device>,
+        payload: &Payload,
+    ) -> Result<Device, Halt> {
+        if let Some(introduction) = &payload.introduction {
+            contact.reach = Some(*introduction.reach_secret.as_bytes());
+            contact.their_name = introduction.name.clone();
+            for hint in introduction.hints.iter().rev() {
+                contact.hints.retain(|h| h != hint);
+                contact.hints.insert(0, hint.clone());
+            }
+            contact.hints.truncate(limits::LINK_HINTS_MAX);
+            if let Some(log) = verified_log(contact.account, introduction, w.now) {
+                self.take_log(w, contact, log)?;
+            }
+        }
+        let known = match known {
+            Some(device) => Some(device),
+            None => w.get::<Device>(&Device::key_of(&sender.device))?,
+        };
+        match known {
+            Some(mut device) => {
+                device.seen_at = Some(w.now);
+                Ok(device)
+            }
+            None => {
+                let log = DeviceLog::decode(contact.account, &contact.log, w.now).ok();
+                let info = log.and_then(|log| log.device(&sender.device).cloned());
+                let sign = info.map_or([0; 32], |info| *info.sign_pk.as_bytes());
+                let mut device = self.new_device(w, contact.account, sender.device, sign, *sender.dh.as_bytes())?;
+                device.seen_at = Some(w.now);
+                Ok(device)
+            }
+        }
+    }
+
+    fn install_opened(&self, w: &mut Work<'_>, step: &OpenStep) -> Result<(), Halt> {
+        w.put(&SessionsRow { device: step.sender.device, sessions: StoredSessions::from(&step.sessions) })?;
+        match &step.begun {
+            Some(begun) => self.remember_begun(w, &step.sender.device, begun),
+            None => Ok(()),
+        }
+    }
+
+    /// Does what the content asks for; returns the receipt it earns.
+    fn take_content(
+        &self,
+        w: &mut Work<'_>,
+        contact: &mut Contact,
+        device: &Device,
+        step: &OpenStep,
+        content: Content,
+    ) -> Result<Option<(AccountId, DeviceId, kith_protocol::MessageId)>, Halt> {
+        let added = contact.state == ContactState::Added;
+        if added && contact.accepted_at.is_none() {
+            contact.accepted_at = Some(w.now);
+            w.put(contact)?;
+            self.tell_contact(w, &contact.account)?;
+        }
+        match &content.body {
+            Body::Receipt(receipt) => {
+                if added {
+                    self.take_receipt(w, contact, device, receipt)?;
+                }
+                Ok(None)
+            }
+            Body::SessionControl(control) => {
+                if added {
+                    self.take_control(w, contact, device, control)?;
+                }
+                Ok(None)
+            }
+            Body::CannotOpen(_) => {
+                if added {
+                    let kept = step.sessions.retire_others(&step.session);
+                    w.put(&SessionsRow { device: device.device, sessions: StoredSessions::from(&kept) })?;
+                    self.seal_again(w, &contact.account, &device.device)?;
+                }
+                Ok(None)
+            }
+            Body::Text(_) | Body::Unknown { .. } => {
+                let receipt = (contact.account, device.device, content.id);
+                self.store_incoming(w, contact, device, content)?;
+                if added {
+                    let (account, device, message) = receipt;
+                    w.owe(Owed { account, device, message, read: false });
+                }
+                Ok(added.then_some(receipt))
+            }
+        }
+    }
+
+    /// Stores a message of somebody else, unless it is there already under another envelope.
+    fn store_incoming(
+        &self,
+        w: &mut Work<'_>,
+        contact: &Contact,
+        device: &Device,
+        content: Content,
+    ) -> Result<(), Halt> {
+        let known = w.get::<MessageRef>(&MessageRef::key_of(&content.id))?;
+        let place = Place::Person(contact.account);
+        if known.is_some_and(|k| k.accounts.contains(&contact.account)) {
+            return Ok(());
+        }
+        let order = self.order_for(w, &place, device, &content)?;
+        let message = Message {
+            place,
+            order,
+            id: content.id,
+            account: contact.account,
+            device: device.device,
+            seq: content.sequence,
+            previous: content.previous,
+            sent_at: content.sent_at.min(w.now.plus_millis(limits::CLOCK_SKEW_MS)),
+            stored_at: w.now,
+            expires_at: content.expires_after_ms.map(|ms| w.now.plus_millis(ms)),
+            kind: content.body.kind(),
+            body: match content.body {
+                Body::Text(text) => text.as_str().as_bytes().to_vec(),
+                Body::Unknown { body, .. } => body,
+                _ => Vec::new(),
+            },
+            progress: Progress::Delivered,
+        };
+        self.store_message(w, &message)?;
+        let mut head =
+            w.get::<PlaceHead>(&PlaceHead::key_of(&place))?.unwrap_or_else(|| super::send::empty_head(place));
+        head.order = head.order.max(order);
+        head.unread += 1;
+        w.put(&head)?;
+        if contact.state == ContactState::Request {
+            if contact.waiting == 1 {
+                let shown = query::contact(w.rows(), contact)?;
+                self.emit(w, EventKind::Request(shown))?;
+            }
+            return Ok(());
+        }
+        let shown = query::message(&message, None, &contact.shown_name(), &self.profile(w)?);
+        self.emit(w, EventKind::Message(shown))
+    }
+
+    /// A sort key that follows the sender's clock, but never breaks the order of the sender device's own messages.
+    fn order_for(&self, w: &Work<'_>, place: &Place, device: &Device, content: &Content) -> Result<u64, Halt> {
+        let group = ChainLink::group_of(place, &device.device);
+        let seq = content.sequence.to_be_bytes();
+        let all = kith_store::Range::all();
+        let before = w.rows().rows::<ChainLink>(&group, &all.clone().before(&seq).backward(), 1)?;
+        let after = w.rows().rows::<ChainLink>(&group, &all.after(&seq), 1)?;
+        let low = before.first().map_or(0, |link| link.order.saturating_add(1));
+        let high = after.first().map_or(u64::MAX, |link| link.order.saturating_sub(1));
+        let wished = content.sent_at.min(w.now).as_millis();
+        Ok(wished.max(low).min(high.max(low)))
+    }
+
+    /// Looks for newer keys where the message hints at them, and hands over one-time keys in a new session.
+    fn after_opening(
+        &self,
+        w: &mut Work<'_>,
+        contact: &Contact,
+        device: &Device,
+        payload: &Payload,
+        step: &OpenStep,
+    ) -> Result<(), Halt> {
+        let Some(contact) = w.get::<Contact>(&Contact::key_of(&contact.account))? else { return Ok(()) };
+        if contact.state != ContactState::Added {
+            return Ok(());
+        }
+        if step.begun.is_some() {
+            self.hand_over(w, &contact, &device.device)?;
+        }
+        if payload.sender_log.len > contact.log_head.len || device.bundle.is_none() {
+            self.want_resolve(w, contact)?;
+        }
+        Ok(())
+    }
+}
+
+/// The device log of an introduction, if it is the account's.
+fn verified_log(account: AccountId, introduction: &Introduction, now: kith_protocol::Timestamp) -> Option<DeviceLog> {
+    let ops: Option<Vec<_>> = introduction
+        .device_log
+        .iter()
+        .map(|op| kith_protocol::wire::Signed::decode(op, limits::DEVICE_OP_MAX).ok())
+        .collect();
+    DeviceLog::verify_from(account, &ops?, now).ok()
+}

@@ -1,0 +1,89 @@
+//! What keeps sessions healthy: one-time keys handed over, "cannot open" told and heard, newer facts about each other.
+
+use super::{
+    App, Scan,
+    work::{Halt, Work},
+};
+use kith_protocol::{
+    DeviceId, SessionId,
+    content::{Body, CannotOpen, SessionControl},
+    limits,
+};
+use kith_store::table::{Contact, ContactState, Device};
+
+impl App {
+    /// Tells a contact's device that we cannot open its messages, inside a fresh handshake, at most once an hour.
+    /// Strangers and unknown devices are told nothing.
+    pub(super) fn repair(&self, w: &mut Work<'_>, device: &DeviceId, session: SessionId) -> Result<(), Halt> {
+        let Some(mut row) = w.get::<Device>(&Device::key_of(device))?.filter(|d| !d.revoked) else { return Ok(()) };
+        let Some(contact) = w.get::<Contact>(&Contact::key_of(&row.account))? else { return Ok(()) };
+        if contact.state != ContactState::Added || contact.blocked || contact.violated {
+            return Ok(());
+        }
+        let told = row.cannot_open_at;
+        if told.is_some_and(|at| w.now.millis_since(at) < limits::CANNOT_OPEN_INTERVAL_MS && at <= w.now) {
+            return Ok(());
+        }
+        row.cannot_open_at = Some(w.now);
+        w.put(&row)?;
+        let body = Body::CannotOpen(CannotOpen { session: Some(session) });
+        self.enqueue_content(w, &contact, *device, body, true)?;
+        self.alert(
+            w,
+            "session_repaired",
+            "a contact's message could not be opened; a new session was begun".into(),
+            "nothing to do: the message comes again",
+        )
+    }
+
+    /// Hands one-time keys over that only this device can use.
+    pub(super) fn hand_over(&self, w: &mut Work<'_>, contact: &Contact, device: &DeviceId) -> Result<(), Halt> {
+        let one_time_keys = self.make_one_time_keys(w, device)?;
+        if one_time_keys.is_empty() {
+            return Ok(());
+        }
+        let body = Body::SessionControl(SessionControl { one_time_keys, ..SessionControl::default() });
+        self.enqueue_content(w, contact, *device, body, false)
+    }
+
+    /// Tells every contact's device something about us.
+    pub(super) fn tell_all(&self, w: &mut Work<'_>, control: &SessionControl) -> Result<(), Halt> {
+        for contact in w.rows().every::<Contact>()? {
+            if contact.state != ContactState::Added || contact.blocked || contact.accepted_at.is_none() {
+                continue;
+            }
+            for device in self.live_devices(w, &contact.account)? {
+                self.enqueue_content(w, &contact, device, Body::SessionControl(control.clone()), false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a contact's device tells about itself.
+    pub(super) fn take_control(
+        &self,
+        w: &mut Work<'_>,
+        contact: &mut Contact,
+        device: &Device,
+        control: &SessionControl,
+    ) -> Result<(), Halt> {
+        if !control.one_time_keys.is_empty() {
+            let mut keys = self.one_time_keys(w, &device.device)?;
+            if keys.accept(&control.one_time_keys, w.now).is_ok() {
+                self.keep_one_time(w, &device.device, &keys)?;
+            }
+        }
+        if let Some(reach) = &control.reach_secret {
+            contact.reach = Some(*reach.as_bytes());
+        }
+        if let Some(name) = &control.name {
+            contact.their_name.clone_from(name);
+        }
+        w.put(contact)?;
+        if let Some(record) = &control.descriptor {
+            self.take_echo(w, contact, record)?;
+        }
+        self.tell_contact(w, &contact.account)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! Finds out how a contact's devices are reached: looks their descriptors up, believes only what their account signed,
+//! and never goes back to an older one.
+
+use super::{
+    App, Scan,
+    seal::with_peer,
+    work::{Halt, Work},
+};
+use crate::net::NetCommand;
+use kith_protocol::{
+    AccountId, DeviceId, RecordKey,
+    identity::{DeviceLog, ReachSecret, device_log::Change},
+    limits,
+    prekey::{
+        Descriptor, Reading, SUITE,
+        reading::{self, readers_keys},
+    },
+};
+use kith_store::{
+    Rows,
+    table::{AccountDevices, Contact, ContactNumber, ContactState, Device, DueWhat, OutboxOf, PeerDevice, SessionsRow},
+};
+use rand_core::Rng as _;
+use std::collections::BTreeMap;
+
+/// The least pause between two lookups of one contact, in milliseconds; doubles while nothing is found.
+const PAUSE_FIRST_MS: u64 = 2_000;
+/// The longest pause while something waits for the contact.
+const PAUSE_LONGEST_MS: u64 = 10 * 60_000;
+/// When a lookup whose answer never came is made again.
+const LOOKUP_LEASE_MS: u64 = 45_000;
+
+impl App {
+    /// Asks for a lookup: at once if the last one is long enough ago, else as soon as it is.
+    pub(super) fn want_resolve(&self, w: &mut Work<'_>, contact: Contact) -> Result<(), Halt> {
+        // The row may have moved on since the caller read it.
+        let Some(mut contact) = w.get::<Contact>(&Contact::key_of(&contact.account))? else { return Ok(()) };
+        if contact.reach.is_none() || contact.blocked || contact.state == ContactState::Removed {
+            return Ok(());
+        }
+        let pause = pause(contact.resolve_tries);
+        let earliest = contact.looked_at.map_or(w.now, |at| at.min(w.now).plus_millis(pause)).max(w.now);
+        if contact.resolve_at.is_some_and(|at| at <= earliest) {
+            return Ok(());
+        }
+        if earliest <= w.now {
+            return self.lookup(w, contact);
+        }
+        let jitter = w.rng.next_u64() % (pause / 4).max(1);
+        self.plan_lookup(w, &mut contact, Some(earliest.plus_millis(jitter)))?;
+        w.put(&contact)
+    }
+
+    /// Looks a contact up because it is due.
+    pub(super) fn resolve_due(&self, w: &mut Work<'_>, number: u64) -> Result<(), Halt> {
+        let Some(found) = w.get::<ContactNumber>(&ContactNumber::key_of(number))? else { return Ok(()) };
+        let Some(mut contact) = w.get::<Contact>(&Contact::key_of(&found.account))? else { return Ok(()) };
+        contact.resolve_at = None;
+        if contact.state == ContactState::Removed || contact.blocked || !self.waits(w, &contact)? {
+            return w.put(&contact);
+        }
+        self.lookup(w, contact)
+    }
+
+    fn lookup(&self, w: &mut Work<'_>, mut contact: Contact) -> Result<(), Halt> {
+        let Some(reach) = contact.reach else { return w.put(&contact) };
+        let keys = readers_keys(&contact.account, &ReachSecret::from_bytes(reach), w.now);
+        let mut hints = contact.hints.clone();
+        for device in self.live_devices(w, &contact.account)? {
+            if let Some(device) = w.get::<Device>(&Device::key_of(&device))?
+                && let Some(peer) = &device.peer
+            {
+                hints.extend(device.addresses.iter().map(|a| with_peer(a, peer)));
+            }
+        }
+        hints.truncate(limits::LINK_HINTS_MAX + limits::ADDRESSES_MAX);
+        contact.looked_at = Some(w.now);
+        contact.resolve_tries = contact.resolve_tries.saturating_add(1);
+        let again = w.now.plus_millis(LOOKUP_LEASE_MS.max(pause(contact.resolve_tries)));
+        self.plan_lookup(w, &mut contact, Some(again))?;
+        w.put(&contact)?;
+        w.effects().net.push(NetCommand::Fetch { query: contact.number, keys, hints });
+        Ok(())
+    }
+
+    fn plan_lookup(
+        &self,
+        w: &mut Work<'_>,
+        contact: &mut Contact,
+        at: Option<kith_protocol::Timestamp>,
+    ) -> Result<(), Halt> {
+        if let Some(before) = contact.resolve_at {
+            w.unschedule(before, DueWhat::Resolve(contact.number))?;
+        }
+        contact.resolve_at = at;
+        match at {
+            Some(at) => w.schedule(at, DueWhat::Resolve(contact.number)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether anything is worth a lookup: mail that waits, or a contact no device of which is known.
+    fn waits(&self, w: &Work<'_>, contact: &Contact) -> Result<bool, Halt> {
+        let mail = !w.rows().rows::<OutboxOf>(contact.account.as_bytes(), &kith_store::Range::all(), 1)?.is_empty();
+        Ok(mail || self.live_devices(w, &contact.account)?.is_empty())
+    }
+
+    /// Takes the records a lookup found.
+    pub(super) fn found(
+        &self,
+        w: &mut Work<'_>,
+        query: u64,
+        records: &[(RecordKey, Vec<u8>)],
+        asked: u32,
+    ) -> Result<(), Halt> {
+        let Some(number) = w.get::<ContactNumber>(&ContactNumber::key_of(query))? else { return Ok(()) };
+        let Some(mut contact) = w.get::<Contact>(&Contact::key_of(&number.account))? else { return Ok(()) };
+        let Some(reach) = contact.reach else { return Ok(()) };
+        if contact.state == ContactState::Removed {
+            return Ok(());
+        }
+        let reading = self.read_records(w, &contact, &reach, records)?;
+        let newest = reading.descriptors;
+        if newest.is_empty() {
+            return self.found_nothing(w, contact, asked);
+        }
+        contact.resolve_tries = 0;
+        self.plan_lookup(w, &mut contact, None)?;
+        if let Some(log) = reading.log {
+            self.take_log(w, &mut contact, log)?;
+        }
+        w.put(&contact)?;
+        for descriptor in newest.into_values() {
+            self.take_descriptor(w, &contact, descriptor)?;
+        }
+        self.wake(w, &contact.account)?;
+        self.tell_contact(w, &contact.account)?;
+        Ok(())
+    }
+
+    fn found_nothing(&self, w: &mut Work<'_>, mut contact: Contact, asked: u32) -> Result<(), Halt> {
+        let waits = self.waits(w, &contact)?;
+        let at = waits.then(|| {
+            let pause = pause(contact.resolve_tries);
+            w.now.plus_millis(pause)
+        });
+        self.plan_lookup(w, &mut contact, at)?;
+        w.put(&contact)?;
+        let why = if asked == 0 {
+            "no way to reach the network yet: use the link, or --bootstrap, or add a relay"
+        } else {
+            "nobody knows the contact's keys yet: they were not on since they made the code, or it is an old one"
+        };
+        self.explain_waiting(w, &contact.account, why)
+    }
+
+    /// What records say together with what is known and pinned of a contact.
+    fn read_records(
+        &self,
+        w: &Work<'_>,
+        contact: &Contact,
+        reach: &[u8; 16],
+        records: &[(RecordKey, Vec<u8>)],
+    ) -> Result<Reading, Halt> {
+        let mut pins = BTreeMap::new();
+        for device in self.all_devices(w, &contact.account)? {
+            if let Some(row) = w.get::<Device>(&Device::key_of(&device))? {
+                pins.insert(device, row.descriptor_seq);
+            }
+        }
+        let known = DeviceLog::decode(contact.account, &contact.log, w.now).ok();
+        let reach = ReachSecret::from_bytes(*reach);
+        Ok(reading::read(&contact.account, &reach, known.as_ref(), &pins, records, w.now))
+    }
+
+    /// Takes a descriptor that came inside a session.
+    pub(super) fn take_echo(&self, w: &mut Work<'_>, contact: &mut Contact, record: &[u8]) -> Result<(), Halt> {
+        let Some(reach) = contact.reach else { return Ok(()) };
+        for key in readers_keys(&contact.account, &ReachSecret::from_bytes(reach), w.now) {
+            let reading = self.read_records(w, contact, &reach, &[(key, record.to_vec())])?;
+            for descriptor in reading.descriptors.into_values() {
+                self.take_log(w, contact, descriptor.log.clone())?;
+                w.put(contact)?;
+                self.take_descriptor(w, contact, descriptor)?;
+                return self.wake(w, &contact.account);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a descriptor that its account's log vouches for, unless a newer one is pinned.
+    fn take_descriptor(&self, w: &mut Work<'_>, contact: &Contact, descriptor: Descriptor) -> Result<(), Halt> {
+        let info = &descriptor.device;
+        let mut device = match w.get::<Device>(&Device::key_of(&info.id))? {
+            Some(device) => device,
+            None => self.new_device(w, contact.account, info.id, *info.sign_pk.as_bytes(), *info.dh_pk.as_bytes())?,
+        };
+        // What is pinned was checked by the reader (R-DESC-6, R-DESC-7); an equal sequence brings nothing new.
+        if device.revoked || device.account != contact.account {
+            return Ok(());
+        }
+        let Ok(peer) = String::from_utf8(descriptor.peer_id.clone()) else { return Ok(()) };
+        device.sign = *info.sign_pk.as_bytes();
+        device.descriptor_seq = descriptor.sequence;
+        let pinned = Some(device.bundle_seq).filter(|seq| *seq > 0);
+        if descriptor.bundle.check_pins(pinned, SUITE, w.now).is_ok() {
+            device.bundle_seq = descriptor.bundle.seq();
+            device.bundle = Some(descriptor.bundle.encode());
+        }
+        if device.peer.as_ref() != Some(&peer) {
+            if let Some(before) = device.peer.take() {
+                self.forget_peer(w, &before, &info.id)?;
+            }
+            self.remember_peer(w, &peer, &info.id)?;
+        }
+        device.peer = Some(peer);
+        device.addresses = descriptor.addresses;
+        w.put(&device)?;
+        let peers = self.protected(w)?;
+        w.effects().net.push(NetCommand::Protect { peers });
+        Ok(())
+    }
+
+    /// Follows the longest valid device log; two histories freeze the account until a person has looked.
+    pub(super) fn take_log(&self, w: &mut Work<'_>, contact: &mut Contact, offered: DeviceLog) -> Result<(), Halt> {
+        let held = DeviceLog::decode(contact.account, &contact.log, w.now).ok();
+        let log = match held {
+            None => offered,
+            Some(held) => match held.merge(&offered.signed_ops(), w.now) {
+                Ok((_, Change::Unchanged)) | Err(_) => return Ok(()),
+                Ok((merged, _)) => merged,
+            },
+        };
+        if log.is_frozen() && !contact.violated {
+            contact.violated = true;
+            contact.verified = false;
+            self.alert(
+                w,
+                "identity_changed",
+                "a contact's account shows two histories of its devices: nothing is sent to it".into(),
+                "ask them on another way, then kith contact verify",
+            )?;
+        }
+        for device in self.all_devices(w, &contact.account)? {
+            if log.device(&device).is_none()
+                && let Some(mut row) = w.get::<Device>(&Device::key_of(&device))?
+                && !row.revoked
+            {
+                row.revoked = true;
+                w.put(&row)?;
+                w.delete::<SessionsRow>(&SessionsRow::key_of(&device))?;
+            }
+        }
+        contact.log_head = log.head();
+        contact.log = log.encode();
+        Ok(())
+    }
+
+    /// Makes the row of a device not known before.
+    pub(super) fn new_device(
+        &self,
+        w: &mut Work<'_>,
+        account: AccountId,
+        device: DeviceId,
+        sign: [u8; 32],
+        dh: [u8; 32],
+    ) -> Result<Device, Halt> {
+        let mut devices = w
+            .get::<AccountDevices>(&AccountDevices::key_of(&account))?
+            .unwrap_or(AccountDevices { account, devices: Vec::new() });
+        if !devices.devices.contains(&device) {
+            devices.devices.push(device);
+            w.put(&devices)?;
+        }
+        Ok(Device {
+            device,
+            account,
+            sign,
+            dh,
+            peer: None,
+            addresses: Vec::new(),
+            bundle: None,
+            descriptor_seq: 0,
+            bundle_seq: 0,
+            cannot_open_at: None,
+            seen_at: None,
+            revoked: false,
+        })
+    }
+
+    fn remember_peer(&self, w: &mut Work<'_>, peer: &str, device: &DeviceId) -> Result<(), Halt> {
+        let mut row = w
+            .get::<PeerDevice>(&PeerDevice::key_of(peer))?
+            .unwrap_or(PeerDevice { peer: peer.to_owned(), devices: Vec::new() });
+        if !row.devices.contains(device) && row.devices.len() < limits::DEVICES_MAX {
+            row.devices.push(*device);
+        }
+        w.put(&row)
+    }
+
+    pub(super) fn forget_peer(&self, w: &mut Work<'_>, peer: &str, device: &DeviceId) -> Result<(), Halt> {
+        let Some(mut row) = w.get::<PeerDevice>(&PeerDevice::key_of(peer))? else { return Ok(()) };
+        row.devices.retain(|d| d != device);
+        if row.devices.is_empty() { w.delete::<PeerDevice>(&PeerDevice::key_of(peer)) } else { w.put(&row) }
+    }
+
+    /// A peer appeared: what waits for the devices that are reached there goes out.
+    pub(super) fn peer_up(&self, w: &mut Work<'_>, peer: &str) -> Result<(), Halt> {
+        let Some(row) = w.get::<PeerDevice>(&PeerDevice::key_of(peer))? else { return self.wake_lookups(w) };
+        for device in row.devices {
+            if let Some(device) = w.get::<Device>(&Device::key_of(&device))? {
+                self.wake(w, &device.account)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody new is connected and may know those we look for: lookups that wait are made now.
+    fn wake_lookups(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        for mut contact in w.rows().every::<Contact>()? {
+            let pending = contact.resolve_at.is_some() && contact.state != ContactState::Removed;
+            let rested = contact.looked_at.is_none_or(|at| w.now.millis_since(at) >= PAUSE_FIRST_MS);
+            if pending && rested && !contact.blocked && self.waits(w, &contact)? {
+                contact.resolve_tries = 0;
+                self.lookup(w, contact)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pause(tries: u32) -> u64 {
+    PAUSE_FIRST_MS.saturating_mul(1 << tries.min(16)).min(PAUSE_LONGEST_MS)
+}

@@ -1,0 +1,232 @@
+//! Takes inputs in batches, works each out as a step, commits them together, and only then lets effects out.
+
+use super::{
+    App,
+    command::Reply,
+    effect::{Effects, Owed, RequestId},
+    input::Input,
+    work::{Halt, Rng, Work},
+};
+use crate::{
+    api::error::{Code, UserError},
+    net::{InboundToken, NetCommand, NetEvent, Verdict},
+};
+use kith_protocol::Timestamp;
+use kith_store::{Committed, Overlay, RawRows, Rows, Store, Writes, table::Due};
+use std::sync::Arc;
+
+/// Inputs taken into one batch: one commit serves them all.
+pub const BATCH_MAX: usize = 256;
+/// Bytes of inbound frames taken into one batch.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Due items worked off in one turn, so that inputs are not kept waiting.
+const DUE_MAX: usize = 128;
+/// What a sender is told to wait when this node could not store its frame, in milliseconds.
+const STORAGE_RETRY_MS: u64 = 5_000;
+
+/// An answer without payload that needs no commit: a refusal of a request or of a frame.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A local client's request is refused.
+    Request(RequestId, UserError),
+    /// A frame is not taken now.
+    Frame(InboundToken, Verdict),
+}
+
+/// What a turn lets out: effects that are on disk, and refusals that need none.
+pub struct Turn {
+    /// Effects of the committed batch; none if nothing was committed.
+    pub effects: Option<Committed<Effects>>,
+    /// Refusals.
+    pub refusals: Vec<Refusal>,
+    /// When something is due next.
+    pub next_due: Option<Timestamp>,
+    /// Whether the store stopped taking writes.
+    pub storage_failed: bool,
+}
+
+/// Runs the app over its store, one batch at a time.
+pub struct Runner {
+    app: App,
+    store: Arc<Store>,
+    rng: Rng,
+}
+
+impl Runner {
+    /// Puts an app over its store.
+    pub fn new(app: App, store: Arc<Store>, rng: Rng) -> Self {
+        Self { app, store, rng }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Works out a batch and commits it. What is due by `now` is worked off with it.
+    pub fn turn(&mut self, inputs: Vec<Input>, now: Timestamp) -> Turn {
+        let asked: Vec<_> = inputs.iter().filter_map(asks).collect();
+        match self.batch(inputs, now) {
+            Ok(turn) => turn,
+            Err(error) => self.failed(asked, &error),
+        }
+    }
+
+    fn batch(&mut self, inputs: Vec<Input>, now: Timestamp) -> Result<Turn, kith_store::Error> {
+        let snapshot = self.store.snapshot()?;
+        let mut batch = Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new() };
+        let mut refusals = Vec::new();
+        for input in inputs {
+            let ask = asks(&input);
+            match batch.step(now, &mut self.rng, |w| self.app.handle(w, input)) {
+                Ok(()) => {}
+                Err(Halt::Store(error)) => return Err(error),
+                Err(Halt::User(error)) => refusals.extend(ask.map(|a| a.refuse(error))),
+            }
+        }
+        for due in due_until(&batch.overlay, now)? {
+            match batch.step(now, &mut self.rng, |w| self.app.due(w, due)) {
+                Ok(()) => {}
+                Err(Halt::Store(error)) => return Err(error),
+                Err(Halt::User(error)) => {
+                    tracing::error!(code = %error.code, "a due item was refused: taking it off the timetable");
+                    batch.step(now, &mut self.rng, |w| w.unschedule(due.at, due.what)).map_err(store_only)?;
+                }
+            }
+        }
+        let owed = std::mem::take(&mut batch.owed);
+        batch.step(now, &mut self.rng, |w| self.app.send_receipts(w, owed)).map_err(store_only)?;
+        let next_due = next_due(&batch.overlay)?;
+        let Batch { overlay, effects, .. } = batch;
+        let writes: Writes = overlay.into_writes();
+        let effects = if writes.is_empty() {
+            self.store.replay(|_| Ok(effects))?
+        } else {
+            self.store.write(|tx| {
+                tx.apply(&writes)?;
+                Ok(effects)
+            })?
+        };
+        Ok(Turn { effects: Some(effects), refusals, next_due, storage_failed: false })
+    }
+
+    /// The commit failed, so its outcome is unknown: nothing of the batch is let out, the store is opened again, and
+    /// whoever asked is told.
+    fn failed(&mut self, asked: Vec<Asks>, error: &kith_store::Error) -> Turn {
+        tracing::error!(%error, "storage failed: nothing of this batch was let out");
+        let reopened = self.store.reopen();
+        let user = storage_error(error);
+        let refusals = asked.into_iter().map(|a| a.refuse(user.clone())).collect();
+        Turn { effects: None, refusals, next_due: None, storage_failed: reopened.is_err() }
+    }
+}
+
+/// The batch so far.
+struct Batch<'s> {
+    overlay: Overlay<'s>,
+    effects: Effects,
+    owed: Vec<Owed>,
+}
+
+impl Batch<'_> {
+    /// Works one step out over the batch so far, and takes it in only if it succeeds.
+    fn step(
+        &mut self,
+        now: Timestamp,
+        rng: &mut Rng,
+        work: impl FnOnce(&mut Work<'_>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let mut w = Work::new(&self.overlay, now, rng);
+        work(&mut w)?;
+        let step = w.finish();
+        self.overlay.apply(step.writes);
+        self.effects.absorb(step.effects);
+        self.owed.extend(step.owed);
+        Ok(())
+    }
+}
+
+fn store_only(halt: Halt) -> kith_store::Error {
+    match halt {
+        Halt::Store(error) => error,
+        Halt::User(_) => kith_store::Error::Bug("a step without a request was refused"),
+    }
+}
+
+fn due_until(rows: &dyn RawRows, now: Timestamp) -> Result<Vec<Due>, kith_store::Error> {
+    let until = now.plus_millis(1).as_millis().to_be_bytes();
+    rows.rows::<Due>(Due::GROUP, &kith_store::Range::all().before(&until), DUE_MAX)
+}
+
+fn next_due(rows: &dyn RawRows) -> Result<Option<Timestamp>, kith_store::Error> {
+    Ok(rows.rows::<Due>(Due::GROUP, &kith_store::Range::all(), 1)?.first().map(|d| d.at))
+}
+
+/// Who waits for an answer to an input.
+#[derive(Clone, Copy)]
+enum Asks {
+    Request(RequestId),
+    Frame(InboundToken),
+}
+
+fn asks(input: &Input) -> Option<Asks> {
+    match input {
+        Input::Command { request, .. } => Some(Asks::Request(*request)),
+        Input::Net(NetEvent::Inbound { token, .. }) => Some(Asks::Frame(*token)),
+        _ => None,
+    }
+}
+
+impl Asks {
+    fn refuse(self, error: UserError) -> Refusal {
+        match self {
+            Self::Request(request) => Refusal::Request(request, error),
+            Self::Frame(token) => Refusal::Frame(token, Verdict::Busy { retry_after_ms: STORAGE_RETRY_MS }),
+        }
+    }
+}
+
+/// Turns a storage error into what people are told.
+pub fn storage_error(error: &kith_store::Error) -> UserError {
+    use kith_store::Error as E;
+    match error {
+        E::DiskFull => UserError::new(Code::DiskFull, "the disk is full: nothing was accepted, nothing is lost")
+            .hint("make room; the daemon goes on by itself"),
+        E::ReadOnly => UserError::new(Code::ReadOnly, "the profile's folder cannot be written")
+            .hint("mount it writable, or check who owns it: kith doctor"),
+        E::Corrupt(_) => UserError::new(Code::StoreCorrupt, error.to_string())
+            .hint("stop the daemon and put a copy of the profile back; kith doctor"),
+        _ => UserError::new(Code::StorageFailed, "the disk reported an error: nothing was accepted")
+            .hint("look at the disk, then kith doctor"),
+    }
+}
+
+/// What effects and refusals are let out to.
+pub trait Outlet {
+    /// Hands a command to the net task; what does not fit is driven again from rows.
+    fn net(&mut self, command: NetCommand);
+    /// Answers a local client.
+    fn reply(&mut self, request: RequestId, reply: Reply);
+    /// Tells followers of the event stream that there is more.
+    fn events(&mut self, newest: u64);
+}
+
+/// Lets a turn out. This is the only way out of the app: it takes committed effects and refusals, nothing else.
+pub fn release(turn: Turn, outlet: &mut impl Outlet) {
+    for refusal in turn.refusals {
+        match refusal {
+            Refusal::Request(request, error) => outlet.reply(request, Err(error)),
+            Refusal::Frame(token, verdict) => outlet.net(NetCommand::Answer { token, verdict }),
+        }
+    }
+    let Some(effects) = turn.effects.map(Committed::into_inner) else { return };
+    for (request, reply) in effects.replies {
+        outlet.reply(request, reply);
+    }
+    for command in effects.net {
+        outlet.net(command);
+    }
+    if let Some(newest) = effects.newest_event {
+        outlet.events(newest);
+    }
+}

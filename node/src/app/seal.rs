@@ -1,0 +1,200 @@
+//! Seals what the outbox carries: content, padded and ratcheted, in an envelope for one device.
+
+use super::{
+    App,
+    query::TEXT,
+    send::envelope_expiry,
+    work::{Halt, Work},
+};
+use crate::api::error::UserError;
+use kith_protocol::{
+    Timestamp,
+    content::{self, Body, Content, Conversation, Text},
+    crypto::dh::DhPublic,
+    identity::{DeviceInfo, ReachSecret},
+    limits,
+    mailbox::envelope,
+    prekey::Bundle,
+    session::{Introduction, Payload, PeerDevice, PeerKeys, Sessions, Status, StoredSessions},
+    wire::Extensions,
+};
+use kith_store::table::{Cargo, Contact, Device, Message, Outbox, OwnProfile, Place, SessionsRow};
+
+/// What came of trying to seal.
+pub(super) enum Sealing {
+    /// Ready to go.
+    Sealed {
+        /// The envelope.
+        envelope: Vec<u8>,
+        /// When holders may drop it.
+        expires: Timestamp,
+    },
+    /// The device's keys are not known (well enough).
+    NeedsKeys,
+    /// What was to be sealed is not there any more.
+    Gone,
+}
+
+impl App {
+    /// Seals an outbox row's cargo for its device.
+    pub(super) fn seal_for(
+        &self,
+        w: &mut Work<'_>,
+        contact: &Contact,
+        device: &Device,
+        row: &Outbox,
+    ) -> Result<Sealing, Halt> {
+        let content = match &row.cargo {
+            Cargo::Content(bytes) => bytes.clone(),
+            Cargo::Message(id) => match self.own_message(w, id)? {
+                Some(message) => match content_of(&message).and_then(|content| content.encode().ok()) {
+                    Some(bytes) => bytes.to_vec(),
+                    None => return Ok(Sealing::Gone),
+                },
+                None => return Ok(Sealing::Gone),
+            },
+        };
+        let Some(bundle) = self.bundle_of(w, device)? else { return Ok(Sealing::NeedsKeys) };
+        let sessions = self.sessions_with(w, device)?;
+        let fresh = row.fresh_session || !matches!(sessions.status(w.now), Status::Established { .. });
+        let payload = self.payload(w, contact, content, fresh)?.encode();
+        let us = self.me.local();
+        let now = w.now;
+        let continued = if row.fresh_session { None } else { sessions.seal(&us, &payload, now, w.rng).ok() };
+        let step = match continued {
+            Some(step) => step,
+            None => {
+                let keys = self.peer_keys(w, device, &bundle)?;
+                match sessions.initiate(&us, &keys, &payload, now, w.rng) {
+                    Ok(step) => step,
+                    Err(error) => {
+                        tracing::debug!(%error, "no session could be begun");
+                        return Ok(Sealing::NeedsKeys);
+                    }
+                }
+            }
+        };
+        let sealed = envelope::seal(bundle.mailbox_key(), bundle.mailbox_day(), &step.message, w.rng);
+        let Ok(envelope) = sealed else { return Ok(Sealing::NeedsKeys) };
+        w.put(&SessionsRow { device: device.device, sessions: StoredSessions::from(&step.sessions) })?;
+        Ok(Sealing::Sealed { envelope, expires: envelope_expiry(now, row.expires_at) })
+    }
+
+    /// The device's bundle, if one is known; it is verified again, since the row only remembers bytes.
+    fn bundle_of(&self, w: &Work<'_>, device: &Device) -> Result<Option<Bundle>, Halt> {
+        let Some(bytes) = &device.bundle else { return Ok(None) };
+        let Ok(info) = DeviceInfo::parse(&device.sign, &device.dh) else { return Ok(None) };
+        Ok(Bundle::verify(bytes, &device.account, &info, w.now).ok())
+    }
+
+    /// The sessions with a device; none yet is an empty set.
+    pub(super) fn sessions_with(&self, w: &Work<'_>, device: &Device) -> Result<Sessions, Halt> {
+        let stored = w.get::<SessionsRow>(&SessionsRow::key_of(&device.device))?;
+        let known = stored.and_then(|row| Sessions::try_from(&row.sessions).ok());
+        Ok(known.unwrap_or_else(|| Sessions::new(peer_device(device))))
+    }
+
+    /// Takes the bundle's keys, and one of the one-time keys the device gave us alone, which is used up by it.
+    fn peer_keys(&self, w: &mut Work<'_>, device: &Device, bundle: &Bundle) -> Result<PeerKeys, Halt> {
+        let mut keys = self.one_time_keys(w, &device.device)?;
+        let one_time = keys.take(w.now);
+        if one_time.is_some() {
+            self.keep_one_time(w, &device.device, &keys)?;
+        }
+        Ok(PeerKeys::new(bundle, one_time.as_ref()))
+    }
+
+    fn payload(&self, w: &Work<'_>, contact: &Contact, content: Vec<u8>, introduce: bool) -> Result<Payload, Halt> {
+        let introduction = if introduce { Some(self.introduction(w)?) } else { None };
+        Ok(Payload {
+            content,
+            sender_log: self.me.log_head(),
+            recipient_log: contact.log_head,
+            introduction,
+            extensions: Extensions::default(),
+        })
+    }
+
+    fn introduction(&self, w: &Work<'_>) -> Result<Introduction, Halt> {
+        let profile = self.profile(w)?;
+        Ok(Introduction {
+            device_log: self.me.log.signed_ops().iter().map(|op| op.encode()).collect(),
+            reach_secret: ReachSecret::from_bytes(profile.reach),
+            hints: hints(&profile),
+            mailboxes: Vec::new(),
+            grants: Vec::new(),
+            name: profile.name,
+        })
+    }
+
+    /// Queues content that is in no log (receipt, session control) for a device, and starts at once.
+    pub(super) fn enqueue_content(
+        &self,
+        w: &mut Work<'_>,
+        contact: &Contact,
+        device: kith_protocol::DeviceId,
+        body: Body,
+        fresh_session: bool,
+    ) -> Result<(), Halt> {
+        let content = Content {
+            id: content::new_id(w.rng),
+            conversation: Conversation::Person(contact.account),
+            sender_account: self.me.account,
+            sender_device: self.me.device,
+            sequence: w.now.as_millis(),
+            previous: None,
+            sent_at: w.now,
+            expires_after_ms: None,
+            body,
+            extensions: Extensions::default(),
+        };
+        let Ok(encoded) = content.encode().map(|bytes| bytes.to_vec()) else {
+            return Err(UserError::internal("own content does not encode").into());
+        };
+        let expires = w.now.plus_millis(limits::OUTBOX_EXPIRY_MS);
+        let row = self.enqueue(w, contact.account, Some(device), Cargo::Content(encoded), expires)?;
+        if fresh_session && let Some(mut queued) = w.get::<Outbox>(&Outbox::key_of(row))? {
+            queued.fresh_session = true;
+            w.put(&queued)?;
+        }
+        self.attempt(w, row)
+    }
+}
+
+/// The addresses a stranger can answer to: at most as many as a link carries.
+pub(super) fn hints(profile: &OwnProfile) -> Vec<String> {
+    profile.addresses.iter().take(limits::LINK_HINTS_MAX).map(|a| with_peer(a, &profile.peer)).collect()
+}
+
+/// An address with the peer that must answer there.
+pub(super) fn with_peer(address: &str, peer: &str) -> String {
+    if address.contains("/p2p/") { address.to_owned() } else { format!("{address}/p2p/{peer}") }
+}
+
+/// The device as sessions know it. Its keys were verified when the row was made.
+pub(super) fn peer_device(device: &Device) -> PeerDevice {
+    PeerDevice { account: device.account, device: device.device, dh: DhPublic::raw(device.dh) }
+}
+
+fn content_of(message: &Message) -> Option<Content> {
+    let conversation = match message.place {
+        Place::Person(account) => Conversation::Person(account),
+        Place::Channel(id) => Conversation::Channel(kith_protocol::ChannelId::from_bytes(id)),
+    };
+    let body = match message.kind {
+        TEXT => Body::Text(Text::new(String::from_utf8(message.body.clone()).ok()?).ok()?),
+        kind => Body::Unknown { kind, body: message.body.clone() },
+    };
+    Some(Content {
+        id: message.id,
+        conversation,
+        sender_account: message.account,
+        sender_device: message.device,
+        sequence: message.seq,
+        previous: message.previous,
+        sent_at: message.sent_at,
+        expires_after_ms: message.expires_at.map(|at| at.millis_since(message.sent_at)),
+        body,
+        extensions: Extensions::default(),
+    })
+}

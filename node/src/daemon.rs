@@ -1,0 +1,179 @@
+//! Wires the daemon: profile, app thread, net task, API; and takes it down in order.
+//! Must not decide anything: that is the app's.
+
+mod app_thread;
+mod backend;
+mod keep;
+
+pub use backend::Daemon;
+
+use crate::{
+    api::{
+        self,
+        error::{Code, UserError},
+    },
+    app::{App, BATCH_MAX, Runner},
+    clock::{Clock, system_rng},
+    net::{self, DhtMode, NetConfig, NetError, NetSetup},
+    paths::Paths,
+    profile::{self, Key},
+};
+use kith_protocol::crypto::Secret;
+use kith_store::ProfileLock;
+use std::sync::Arc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+
+/// What a daemon is started with.
+#[derive(Clone, Debug)]
+pub struct DaemonOptions {
+    /// Where its files lie.
+    pub paths: Paths,
+    /// What opens the profile.
+    pub key: Key,
+    /// Multiaddresses to listen on; the standard ones if none.
+    pub listen: Vec<String>,
+    /// Multiaddresses under which others are known to reach this node.
+    pub announce: Vec<String>,
+    /// Multiaddresses of peers to start from.
+    pub bootstrap: Vec<String>,
+    /// Whether peers on the same network are found by multicast.
+    pub mdns: bool,
+    /// Whether to keep records for others: `auto`, `server` or `client`.
+    pub dht: DhtMode,
+    /// Takes the clock for right although it is far from what this profile has seen.
+    pub accept_clock: bool,
+}
+
+/// What is told when the daemon is ready.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Transport name.
+    pub peer: String,
+    /// Addresses listened on.
+    pub listen: Vec<String>,
+    /// The socket for local clients.
+    pub socket: String,
+}
+
+/// Runs a daemon until it is asked to stop (by a client, SIGTERM or SIGINT).
+///
+/// # Errors
+/// Why it could not start; nothing is left behind then.
+pub async fn run(options: DaemonOptions, ready: impl FnOnce(Ready)) -> Result<(), UserError> {
+    let running = start(options).await?;
+    ready(running.ready.clone());
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| UserError::internal(e.to_string()))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| UserError::internal(e.to_string()))?;
+    let mut asked = running.stop.subscribe();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = asked.wait_for(|stop| *stop) => {}
+    }
+    running.stop().await
+}
+
+/// A daemon that runs inside this process.
+pub struct Running {
+    /// What it told when it was ready.
+    pub ready: Ready,
+    /// Answers clients without the socket.
+    pub daemon: Daemon,
+    stop: watch::Sender<bool>,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    app: app_thread::AppThread,
+    keeper: keep::Keeper,
+    _lock: ProfileLock,
+}
+
+impl Running {
+    /// Stops it in order: no new requests, no new frames, then what was taken is finished.
+    ///
+    /// # Errors
+    /// If a part of it had failed.
+    pub async fn stop(self) -> Result<(), UserError> {
+        self.stop.send_replace(true);
+        let served = self.server.await;
+        self.daemon.net().shutdown().await;
+        drop(self.daemon);
+        self.app.finish().await;
+        self.keeper.finish().await;
+        match served {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(UserError::new(Code::Io, format!("the socket failed: {error}"))),
+            Err(_) => Err(UserError::internal("the API task died")),
+        }
+    }
+}
+
+/// Starts a daemon on the current tokio runtime; it takes requests when this returns.
+///
+/// # Errors
+/// Why it could not start.
+pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
+    let clock = Clock::system();
+    let DaemonOptions { paths, key, .. } = options.clone();
+    let opened = tokio::task::spawn_blocking(move || profile::open(&paths.home, &key)).await;
+    let profile = opened.map_err(|_| UserError::internal("opening the profile died"))??;
+    let store = Arc::new(profile.store);
+    let app = App::load(&store).map_err(|e| profile::explain(&e, &options.paths.home))?;
+    let seed = app.me().transport_seed();
+    let socket = api::Socket::bind(&options.paths.socket)?;
+    let (keeper, kept) = keep::Keeper::open(&profile.folder, &seed).await?;
+    let (records, peers) = keeper.sinks();
+    let setup = NetSetup {
+        config: net_config(&options),
+        key_seed: Secret::new(seed),
+        check: keep::record_check(),
+        kept,
+        records: Box::new(records),
+        peers: Box::new(peers),
+        clock: clock.clone(),
+    };
+    let (net, events) = net::spawn(setup).await.map_err(net_error)?;
+    let (stop, stopping) = watch::channel(false);
+    let rng = system_rng().map_err(|e| UserError::internal(e.to_string()))?;
+    let runner = Runner::new(app.accept_clock(options.accept_clock), Arc::clone(&store), rng);
+    let (inbox, inputs) = mpsc::channel(4 * BATCH_MAX);
+    let app = app_thread::AppThread::start(runner, inputs, net.clone(), clock.clone())?;
+    tokio::spawn(app_thread::forward(events, inbox.clone()));
+    tokio::spawn(app_thread::tick(app.next_due(), inbox.clone(), clock.clone(), stop.subscribe()));
+    let daemon = Daemon::new(backend::Parts {
+        inbox,
+        store,
+        net,
+        events: app.events(),
+        storage_ok: app.storage_ok(),
+        options: options.clone(),
+        clock,
+        stop: stop.clone(),
+    });
+    let status = daemon.net().status();
+    let ready = Ready { peer: status.peer, listen: status.listen, socket: options.paths.socket.display().to_string() };
+    let server = tokio::spawn(api::serve(socket, daemon.clone(), stopping));
+    Ok(Running { ready, daemon, stop, server, app, keeper, _lock: profile.lock })
+}
+
+fn net_config(options: &DaemonOptions) -> NetConfig {
+    let standard = NetConfig::default();
+    NetConfig {
+        listen: if options.listen.is_empty() { standard.listen } else { options.listen.clone() },
+        announce: options.announce.clone(),
+        bootstrap: options.bootstrap.clone(),
+        mdns: options.mdns,
+        dht_mode: options.dht,
+        limits: standard.limits,
+    }
+}
+
+fn net_error(error: NetError) -> UserError {
+    let code = match error.code() {
+        "port_in_use" => Code::PortInUse,
+        "not_permitted" => Code::NotPermitted,
+        _ => Code::Usage,
+    };
+    UserError::new(code, error.to_string()).hint(error.hint())
+}

@@ -1,0 +1,256 @@
+//! Answers local clients: changes go to the app, questions are read from a snapshot.
+
+use super::{DaemonOptions, app_thread::Post};
+use crate::{
+    api::{
+        Backend, MessageQuery,
+        error::{Code, UserError},
+        types::{
+            Check, CheckState, ConfigView, Contact, DhtStatus, EventPage, Me, Message, OutboxItem, Peer, Ping, Status,
+            StorageState, TransportCounts, Why,
+        },
+    },
+    app::{Command, Reply, query, storage_error},
+    clock::Clock,
+    config::Config,
+    net::{NetHandle, PeerName, Transport},
+};
+use kith_protocol::{MessageId, Timestamp};
+use kith_store::{Snapshot, Store};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What a daemon's backend is made of.
+pub(super) struct Parts {
+    pub(super) inbox: mpsc::Sender<Post>,
+    pub(super) store: Arc<Store>,
+    pub(super) net: NetHandle,
+    pub(super) events: watch::Receiver<u64>,
+    pub(super) storage_ok: watch::Receiver<bool>,
+    pub(super) options: DaemonOptions,
+    pub(super) clock: Clock,
+    pub(super) stop: watch::Sender<bool>,
+}
+
+/// A running daemon, as its API sees it.
+#[derive(Clone)]
+pub struct Daemon(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    started: Timestamp,
+}
+
+impl Daemon {
+    pub(super) fn new(parts: Parts) -> Self {
+        let started = parts.clock.now();
+        Self(Arc::new(Inner { parts, started }))
+    }
+
+    pub(super) fn net(&self) -> &NetHandle {
+        &self.0.parts.net
+    }
+
+    /// Reads from a snapshot, away from the runtime's own threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Snapshot) -> Result<T, kith_store::Error> + Send + 'static,
+    ) -> Result<T, UserError> {
+        let store = Arc::clone(&self.0.parts.store);
+        let read = tokio::task::spawn_blocking(move || store.snapshot().and_then(|rows| look(&rows)));
+        read.await.map_err(|_| UserError::internal("a query died"))?.map_err(|e| storage_error(&e))
+    }
+}
+
+fn unknown_message(id: &MessageId) -> UserError {
+    UserError::new(Code::MessageUnknown, format!("no message {id}")).hint("kith read @name shows ids with --json")
+}
+
+impl Backend for Daemon {
+    async fn command(&self, command: Command, idempotency_key: Option<String>) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        let post = Post::Request { command, idempotency_key, reply };
+        let stopping = || UserError::new(Code::Stopping, "the daemon is stopping").hint("kith run");
+        match self.0.parts.inbox.try_send(post) {
+            Ok(()) => answer.await.map_err(|_| stopping())?,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                Err(UserError::new(Code::Busy, "too much is asked at once").hint("try again").retry_after(200))
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(stopping()),
+        }
+    }
+
+    async fn status(&self) -> Result<Status, UserError> {
+        let net = self.net().status();
+        let counts = self.read(|rows| query::overview(rows)).await?;
+        let storage_ok = *self.0.parts.storage_ok.borrow();
+        let over = |t: Transport| {
+            let n = net.peers.iter().filter(|p| p.transport == Some(t)).count();
+            u32::try_from(n).unwrap_or(u32::MAX)
+        };
+        let (noise, quic) = (over(Transport::Noise), over(Transport::Quic));
+        Ok(Status {
+            ready: !net.listen.is_empty() && storage_ok,
+            account: counts.account,
+            device: counts.device,
+            name: counts.name,
+            peer: net.peer,
+            listen: net.listen,
+            peers: noise + quic,
+            transports: TransportCounts { noise, quic },
+            dht: DhtStatus {
+                mode: if net.dht_server { "server" } else { "client" }.into(),
+                routing: net.routing,
+                published_to: net.published_to,
+            },
+            relays: Vec::new(),
+            contacts: counts.contacts,
+            requests: counts.requests,
+            channels: 0,
+            unread: counts.unread,
+            outbox: counts.outbox,
+            locked: false,
+            storage: if storage_ok { StorageState::Ok } else { StorageState::Failed },
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            started_at: self.0.started.into(),
+        })
+    }
+
+    async fn me(&self) -> Result<Me, UserError> {
+        self.read(|rows| query::me(rows)).await
+    }
+
+    async fn contacts(&self) -> Result<Vec<Contact>, UserError> {
+        self.read(|rows| query::contacts(rows)).await
+    }
+
+    async fn messages(&self, q: MessageQuery) -> Result<Vec<Message>, UserError> {
+        self.read(move |rows| query::messages(rows, &q.conversation, q.before, q.since, q.limit)).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Message, UserError> {
+        self.read(move |rows| query::one_message(rows, &id)).await?.ok_or_else(|| unknown_message(&id))
+    }
+
+    async fn find_messages(&self, prefix: String) -> Result<Vec<MessageId>, UserError> {
+        self.read(move |rows| query::find_messages(rows, &prefix, 10)).await
+    }
+
+    async fn why(&self, id: MessageId) -> Result<Why, UserError> {
+        self.read(move |rows| query::why(rows, &id)).await?.ok_or_else(|| unknown_message(&id))
+    }
+
+    async fn outbox(&self) -> Result<Vec<OutboxItem>, UserError> {
+        self.read(|rows| query::outbox(rows)).await
+    }
+
+    async fn newest_event(&self) -> Result<u64, UserError> {
+        self.read(|rows| query::newest_event(rows)).await
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, UserError> {
+        self.read(move |rows| query::events(rows, after, limit)).await
+    }
+
+    async fn wait_events(&self, after: u64) {
+        let mut newest = self.0.parts.events.clone();
+        let mut stop = self.0.parts.stop.subscribe();
+        tokio::select! {
+            _ = newest.wait_for(|newest| *newest > after) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    async fn peers(&self) -> Result<Vec<Peer>, UserError> {
+        let peers = self.net().status().peers.into_iter().map(|p| Peer {
+            peer: p.peer.0,
+            connected: p.transport.is_some(),
+            transport: p.transport.map(|t| if t == Transport::Noise { "noise" } else { "quic" }.to_owned()),
+            address: p.address,
+            rtt_ms: p.rtt_us.map(|us| us as f64 / 1000.0),
+            score: p.score,
+            banned: p.banned,
+        });
+        Ok(peers.collect())
+    }
+
+    async fn ping(&self, peer: String) -> Result<Ping, UserError> {
+        let measured = self.net().ping(PeerName(peer.clone()), Vec::new()).await;
+        let rtt = measured.map_err(|e| UserError::new(Code::Timeout, e.to_string()).hint("kith peer list"))?;
+        Ok(Ping { peer, rtt_ms: rtt.as_secs_f64() * 1000.0 })
+    }
+
+    async fn config(&self) -> Result<ConfigView, UserError> {
+        Config::view(&self.0.parts.options.paths.config)
+    }
+
+    async fn doctor(&self) -> Result<Vec<Check>, UserError> {
+        let status = self.status().await?;
+        let waiting = self.outbox().await?;
+        let now = self.0.parts.clock.now();
+        let clock = self.read(move |rows| query::clock_behind(rows, now)).await?;
+        Ok(vec![
+            check(
+                "storage",
+                status.storage == StorageState::Ok,
+                "the store takes writes",
+                "writing failed",
+                "look at the disk",
+            ),
+            check(
+                "clock",
+                clock.is_none(),
+                "not behind what this profile has seen",
+                "the clock is behind",
+                "set the clock",
+            ),
+            check(
+                "listen",
+                !status.listen.is_empty(),
+                "the node listens",
+                "the node listens nowhere",
+                "kith config set network.listen, or run with --listen",
+            ),
+            note(
+                "peers",
+                status.peers > 0,
+                &format!(
+                    "{} connected ({} Noise, {} QUIC)",
+                    status.peers, status.transports.noise, status.transports.quic
+                ),
+                "no way to reach the network yet",
+                "use a contact's link, or --bootstrap, or add a relay",
+            ),
+            note(
+                "descriptor",
+                status.dht.published_to > 0,
+                &format!("{} peers hold how you are reached", status.dht.published_to),
+                "nobody holds how you are reached yet: contacts need your link",
+                "kith me",
+            ),
+            note(
+                "outbox",
+                waiting.iter().all(|w| now.millis_since(w.queued_at.0) < 86_400_000),
+                &format!("{} messages on their way", waiting.len()),
+                "messages wait for more than a day",
+                "kith outbox list",
+            ),
+        ])
+    }
+
+    async fn stop(&self) -> Result<(), UserError> {
+        self.0.parts.stop.send_replace(true);
+        Ok(())
+    }
+}
+
+fn check(name: &str, good: bool, fine: &str, bad: &str, fix: &str) -> Check {
+    let (state, detail, fix) = if good { (CheckState::Ok, fine, "") } else { (CheckState::Problem, bad, fix) };
+    Check { name: name.into(), state, detail: detail.into(), fix: fix.into() }
+}
+
+fn note(name: &str, good: bool, fine: &str, bad: &str, fix: &str) -> Check {
+    let (state, detail, fix) = if good { (CheckState::Ok, fine, "") } else { (CheckState::Note, bad, fix) };
+    Check { name: name.into(), state, detail: detail.into(), fix: fix.into() }
+}

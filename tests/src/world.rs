@@ -1,0 +1,334 @@
+//! People, links and disks in one process: everything a run does follows from its seed.
+
+mod ledger;
+mod links;
+mod person;
+
+pub use ledger::Ledger;
+pub use links::Weather;
+pub use person::Person;
+
+use kith_node::{
+    app::{Command, Input, RequestId},
+    net::{DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, PeerName, Verdict},
+};
+use kith_protocol::{RecordKey, Timestamp, prekey};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
+
+/// When every world begins: 2026-01-01, so that days and months are real ones.
+const BEGIN: u64 = 1_767_225_600_000;
+/// How long a sender waits for an answer before it calls the peer unreachable, in milliseconds.
+const ANSWER_TIMEOUT_MS: u64 = 20_000;
+
+/// Something that happens at a moment.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A frame arrives at a person's node.
+    Arrive { to: usize, from: usize, attempt: u64, frame: Frame, life: u64 },
+    /// The answer to an attempt arrives back.
+    Answered { to: usize, attempt: u64, outcome: DeliverOutcome, life: u64 },
+    /// A lookup's answer arrives.
+    Found { to: usize, query: u64, records: Vec<(RecordKey, Vec<u8>)>, asked: u32, life: u64 },
+    /// A node looks at its timetable.
+    Wake { who: usize, life: u64 },
+    /// A connection comes up.
+    PeerUp { who: usize, peer: usize, life: u64 },
+    /// A crashed node comes back.
+    Restart { who: usize },
+    /// A person does something.
+    Act { who: usize, command: Command },
+}
+
+/// A world.
+pub struct World {
+    /// The seed of everything.
+    pub seed: u64,
+    /// The people.
+    pub people: Vec<Person>,
+    /// What was promised and what came of it.
+    pub ledger: Ledger,
+    /// Loss, delay, duplication, partitions.
+    pub weather: Weather,
+    /// The virtual clock.
+    pub now: Timestamp,
+    rng: ChaCha20Rng,
+    queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    next: u64,
+    dht: BTreeMap<RecordKey, Vec<u8>>,
+}
+
+impl World {
+    /// Makes a world with so many people, who do not know each other yet.
+    pub fn new(seed: u64, people: usize, weather: Weather) -> Self {
+        let mut world = Self {
+            seed,
+            people: Vec::new(),
+            ledger: Ledger::default(),
+            weather,
+            now: Timestamp::from_millis(BEGIN),
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            next: 0,
+            dht: BTreeMap::new(),
+        };
+        for index in 0..people {
+            let person = Person::create(index, seed, world.now);
+            world.people.push(person);
+        }
+        for index in 0..people {
+            world.start(index);
+        }
+        world
+    }
+
+    /// A number from the world's chance, below `end`.
+    pub fn chance(&mut self, end: u64) -> u64 {
+        self.rng.next_u64() % end.max(1)
+    }
+
+    fn at(&mut self, when: Timestamp, happening: Happening) {
+        self.next += 1;
+        self.happenings.insert(self.next, happening);
+        self.queue.push(Reverse((when, self.next)));
+    }
+
+    fn latency(&mut self) -> u64 {
+        let Weather { latency_ms, jitter_ms, .. } = self.weather;
+        latency_ms + self.chance(jitter_ms + 1)
+    }
+
+    /// Lets a person do something after a while.
+    pub fn plan(&mut self, after_ms: u64, who: usize, command: Command) {
+        self.at(self.now.plus_millis(after_ms), Happening::Act { who, command });
+    }
+
+    /// Everybody adds everybody's code.
+    pub fn introduce_all(&mut self) {
+        let links: Vec<String> = self.people.iter().map(Person::link).collect();
+        for who in 0..self.people.len() {
+            for (other, link) in links.iter().enumerate().filter(|(other, _)| *other != who) {
+                let name = Some(format!("p{other}"));
+                self.act(who, Command::ContactAdd { code_or_link: link.clone(), name });
+            }
+        }
+    }
+
+    /// Lets a person send a text; the ledger remembers it once the daemon took it.
+    pub fn send(&mut self, from: usize, to: usize, body: &str) {
+        let command = self.people[from].text_to(self.people[to].account(), body);
+        self.act(from, command);
+    }
+
+    /// Lets a person do something now.
+    pub fn act(&mut self, who: usize, command: Command) {
+        let request = RequestId(self.next_number());
+        self.ledger.asked(who, request, &command);
+        self.handle(who, vec![Input::Command { request, command, idempotency_key: None }]);
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Kills a node: what its disk had not synced is gone, wholly or in part. It comes back after a while.
+    pub fn crash(&mut self, who: usize, back_after_ms: u64) {
+        if self.people[who].crash(&mut self.rng) {
+            self.ledger.crashed(who);
+            self.at(self.now.plus_millis(back_after_ms), Happening::Restart { who });
+        }
+    }
+
+    /// Puts back an old copy of a person's disk.
+    pub fn put_back(&mut self, who: usize, image: Vec<u8>) {
+        self.people[who].put_back(image);
+        self.ledger.crashed(who);
+        self.start(who);
+    }
+
+    fn start(&mut self, who: usize) {
+        self.people[who].start(self.now, self.seed);
+        self.handle(who, vec![Input::Start]);
+        let (peer, address) = (self.people[who].peer(), self.people[who].address());
+        self.handle(who, vec![Input::Net(NetEvent::Addresses { peer, addresses: vec![address] })]);
+        for other in 0..self.people.len() {
+            if other != who && self.people[other].is_up() {
+                self.connect(who, other);
+            }
+        }
+    }
+
+    /// Two nodes see each other, unless something is between them.
+    fn connect(&mut self, a: usize, b: usize) {
+        if self.weather.parted(a, b) {
+            return;
+        }
+        let when = self.now.plus_millis(self.latency());
+        for (who, peer) in [(a, b), (b, a)] {
+            let life = self.people[who].life();
+            self.at(when, Happening::PeerUp { who, peer, life });
+        }
+    }
+
+    /// Ends all partitions, and lets everybody who can see each other again.
+    pub fn heal(&mut self) {
+        self.weather.calm();
+        for who in 0..self.people.len() {
+            if !self.people[who].is_up() {
+                self.start(who);
+            }
+        }
+        for a in 0..self.people.len() {
+            for b in a + 1..self.people.len() {
+                self.connect(a, b);
+            }
+        }
+    }
+
+    /// Gives inputs to a node, and carries out what it lets out.
+    pub fn handle(&mut self, who: usize, inputs: Vec<Input>) {
+        let now = self.now.plus_millis(self.people[who].clock_ahead_ms);
+        let Some(out) = self.people[who].turn(inputs, now) else { return };
+        for (request, reply) in out.replies {
+            self.ledger.replied(who, request, reply, &self.people);
+        }
+        for command in out.net {
+            self.carry(who, command);
+        }
+        let life = self.people[who].life();
+        if let Some(due) = out.next_due {
+            let ahead = self.people[who].clock_ahead_ms;
+            let when = due.minus_millis(ahead).max(self.now.plus_millis(1));
+            if self.people[who].wake_planned.is_none_or(|planned| when < planned || planned <= self.now) {
+                self.people[who].wake_planned = Some(when);
+                self.at(when, Happening::Wake { who, life });
+            }
+        }
+    }
+
+    fn carry(&mut self, who: usize, command: NetCommand) {
+        let life = self.people[who].life();
+        match command {
+            NetCommand::Deliver { attempt, peer, frame, .. } => self.deliver(who, attempt, &peer, frame),
+            NetCommand::Answer { token, verdict } => self.answer(who, token, verdict),
+            NetCommand::Fetch { query, keys, .. } => {
+                let lost = self.roll(self.weather.loss_percent);
+                let records: Vec<_> =
+                    keys.iter().filter_map(|k| self.dht.get(k).map(|r| (*k, r.clone()))).filter(|_| !lost).collect();
+                let asked = if lost { 0 } else { u32::try_from(self.people.len()).unwrap() };
+                let when = self.now.plus_millis(2 * self.latency());
+                self.at(when, Happening::Found { to: who, query, records, asked, life });
+            }
+            NetCommand::Publish { records } => {
+                for (key, bytes) in records {
+                    if prekey::check_record(&key, &bytes, self.now).is_ok() {
+                        self.dht.insert(key, bytes);
+                    }
+                }
+            }
+            NetCommand::Dial { .. }
+            | NetCommand::Protect { .. }
+            | NetCommand::Block { .. }
+            | NetCommand::Fault { .. } => {}
+        }
+    }
+
+    fn deliver(&mut self, who: usize, attempt: u64, peer: &PeerName, frame: Frame) {
+        let life = self.people[who].life();
+        let to = self.people.iter().position(|p| p.peer() == *peer);
+        let reachable = to.filter(|to| self.people[*to].is_up() && !self.weather.parted(who, *to));
+        let Some(to) = reachable.filter(|_| !self.roll(self.weather.loss_percent)) else {
+            let when = self.now.plus_millis(ANSWER_TIMEOUT_MS);
+            let outcome = DeliverOutcome::Unreachable { why: "not reachable" };
+            return self.at(when, Happening::Answered { to: who, attempt, outcome, life });
+        };
+        let copies = if self.roll(self.weather.duplicate_percent) { 2 } else { 1 };
+        for _ in 0..copies {
+            let when = self.now.plus_millis(self.latency());
+            self.at(when, Happening::Arrive { to, from: who, attempt, frame: frame.clone(), life });
+        }
+    }
+
+    fn answer(&mut self, who: usize, token: InboundToken, verdict: Verdict) {
+        let Some((to, attempt, life)) = self.people[who].answered(token) else { return };
+        let lost = self.weather.parted(who, to) || self.roll(self.weather.loss_percent);
+        let outcome = match verdict {
+            _ if lost => DeliverOutcome::Unreachable { why: "timed out" },
+            Verdict::Accepted => DeliverOutcome::Accepted,
+            Verdict::Busy { retry_after_ms } => DeliverOutcome::Busy { retry_after_ms },
+            Verdict::Refused => DeliverOutcome::Refused,
+        };
+        let delay = if lost { ANSWER_TIMEOUT_MS } else { self.latency() };
+        self.at(self.now.plus_millis(delay), Happening::Answered { to, attempt, outcome, life });
+    }
+
+    fn roll(&mut self, percent: u64) -> bool {
+        self.chance(100) < percent
+    }
+
+    /// Lets happen what happens until a moment (or until nothing is left), and stops the clock there.
+    pub fn run_for(&mut self, ms: u64) {
+        let until = self.now.plus_millis(ms);
+        while let Some(Reverse((when, number))) = self.queue.peek().copied() {
+            if when > until {
+                break;
+            }
+            self.queue.pop();
+            self.now = self.now.max(when);
+            if let Some(happening) = self.happenings.remove(&number) {
+                self.happen(happening);
+            }
+        }
+        self.now = until;
+    }
+
+    /// Runs until every promise is kept, at most so long; tells whether it is.
+    pub fn run_until_kept(&mut self, at_most_ms: u64) -> bool {
+        let until = self.now.plus_millis(at_most_ms);
+        while self.now < until {
+            self.run_for(5_000);
+            if self.ledger.open(&self.people).is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrive { to, from, attempt, frame, life } => {
+                if self.people[to].is_up() {
+                    let token = self.people[to].expects_answer(from, attempt, life);
+                    let from = self.people[from].peer();
+                    self.handle(to, vec![Input::Net(NetEvent::Inbound { token, from, frame })]);
+                }
+            }
+            Happening::Answered { to, attempt, outcome, life } if self.people[to].alive(life) => {
+                self.handle(to, vec![Input::Net(NetEvent::DeliverDone { attempt, outcome })]);
+            }
+            Happening::Found { to, query, records, asked, life } if self.people[to].alive(life) => {
+                self.handle(to, vec![Input::Net(NetEvent::Found { query, records, asked })]);
+            }
+            Happening::Wake { who, life } if self.people[who].alive(life) => {
+                self.people[who].wake_planned = None;
+                self.handle(who, vec![Input::Tick]);
+            }
+            Happening::PeerUp { who, peer, life } if self.people[who].alive(life) => {
+                let peer = self.people[peer].peer();
+                self.handle(who, vec![Input::Net(NetEvent::PeerUp { peer })]);
+            }
+            Happening::Restart { who } if !self.people[who].is_up() => self.start(who),
+            Happening::Act { who, command } if self.people[who].is_up() => self.act(who, command),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! One person of the world: a disk that survives, a node that does not.
+
+use kith_node::{
+    api::types::{EventKind, Message},
+    app::{App, Command, Input, Outlet, Reply, RequestId, Runner, create_profile, query, release},
+    net::{InboundToken, NetCommand, PeerName},
+};
+use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret};
+use kith_store::{Disk, MemoryDisk, Store, Unlock};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a node let out in one turn.
+#[derive(Default)]
+pub struct Out {
+    /// For the net.
+    pub net: Vec<NetCommand>,
+    /// Answers to the person.
+    pub replies: Vec<(RequestId, Reply)>,
+    /// When it wants to be woken.
+    pub next_due: Option<Timestamp>,
+}
+
+impl Outlet for Out {
+    fn net(&mut self, command: NetCommand) {
+        self.net.push(command);
+    }
+
+    fn reply(&mut self, request: RequestId, reply: Reply) {
+        self.replies.push((request, reply));
+    }
+
+    fn events(&mut self, _newest: u64) {}
+}
+
+/// A person with a node.
+pub struct Person {
+    /// For messages of failed checks.
+    pub name: String,
+    /// How far the person's clock is ahead of the world's.
+    pub clock_ahead_ms: u64,
+    /// When the node is woken next.
+    pub wake_planned: Option<Timestamp>,
+    index: usize,
+    disk: MemoryDisk,
+    runner: Option<Runner>,
+    account: AccountId,
+    life: u64,
+    tokens: BTreeMap<InboundToken, (usize, u64, u64)>,
+    next_token: u64,
+}
+
+fn unlock() -> Unlock {
+    Unlock::Key(Secret::new([7; 32]))
+}
+
+fn rng(seed: u64, index: usize, life: u64) -> ChaCha20Rng {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&(index as u64).to_le_bytes());
+    bytes[16..24].copy_from_slice(&life.to_le_bytes());
+    ChaCha20Rng::from_seed(bytes)
+}
+
+impl Person {
+    pub(super) fn create(index: usize, seed: u64, now: Timestamp) -> Self {
+        let disk = MemoryDisk::new();
+        let mut rng = rng(seed, index, u64::MAX);
+        let store = Store::create(Disk::Memory(disk.clone()), &unlock(), &mut rng).unwrap();
+        let created = create_profile(&store, &format!("p{index}"), now, &mut rng).unwrap();
+        drop(store);
+        Self {
+            name: format!("p{index}"),
+            clock_ahead_ms: 0,
+            wake_planned: None,
+            index,
+            disk,
+            runner: None,
+            account: created.account,
+            life: 0,
+            tokens: BTreeMap::new(),
+            next_token: 0,
+        }
+    }
+
+    /// The person's account.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The node's transport name.
+    pub fn peer(&self) -> PeerName {
+        PeerName(format!("peer-{}", self.index))
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("/memory/{}/p2p/peer-{}", self.index, self.index)
+    }
+
+    /// Whether the node runs.
+    pub fn is_up(&self) -> bool {
+        self.runner.is_some()
+    }
+
+    /// Counts the node's starts.
+    pub fn life(&self) -> u64 {
+        self.life
+    }
+
+    pub(super) fn alive(&self, life: u64) -> bool {
+        self.is_up() && self.life == life
+    }
+
+    pub(super) fn start(&mut self, _now: Timestamp, seed: u64) {
+        self.life += 1;
+        let mut rng = rng(seed, self.index, self.life);
+        let store = Arc::new(Store::open(Disk::Memory(self.disk.clone()), &unlock(), &mut rng).unwrap());
+        let app = App::load(&store).unwrap();
+        self.runner = Some(Runner::new(app, store, rng));
+        self.wake_planned = None;
+    }
+
+    /// Stops the node as a power cut would.
+    pub(super) fn crash(&mut self, rng: &mut ChaCha20Rng) -> bool {
+        let Some(runner) = self.runner.take() else { return false };
+        self.disk.crash(rng);
+        drop(runner);
+        self.tokens.clear();
+        true
+    }
+
+    /// A copy of what is on the disk now.
+    pub fn image(&self) -> Vec<u8> {
+        self.disk.image()
+    }
+
+    pub(super) fn put_back(&mut self, image: Vec<u8>) {
+        self.runner = None;
+        self.tokens.clear();
+        self.disk = MemoryDisk::from_image(image);
+    }
+
+    pub(super) fn turn(&mut self, inputs: Vec<Input>, now: Timestamp) -> Option<Out> {
+        let turn = self.runner.as_mut()?.turn(inputs, now);
+        let mut out = Out { next_due: turn.next_due, ..Out::default() };
+        release(turn, &mut out);
+        Some(out)
+    }
+
+    pub(super) fn expects_answer(&mut self, from: usize, attempt: u64, life: u64) -> InboundToken {
+        self.next_token += 1;
+        let token = InboundToken(self.next_token);
+        self.tokens.insert(token, (from, attempt, life));
+        token
+    }
+
+    pub(super) fn answered(&mut self, token: InboundToken) -> Option<(usize, u64, u64)> {
+        self.tokens.remove(&token)
+    }
+
+    /// The command that sends a text.
+    pub fn text_to(&self, to: AccountId, body: &str) -> Command {
+        Command::Send { to, body: body.to_owned(), expires_after_ms: None }
+    }
+
+    /// The person's contact link.
+    pub fn link(&self) -> String {
+        self.read(|rows| query::me(rows).unwrap().url)
+    }
+
+    /// Reads from the node's store (opened again if the node is down).
+    pub fn read<T>(&self, look: impl FnOnce(&dyn kith_store::RawRows) -> T) -> T {
+        match &self.runner {
+            Some(runner) => look(&runner.store().snapshot().unwrap()),
+            None => {
+                let disk = Disk::Memory(MemoryDisk::from_image(self.disk.image()));
+                let store = Store::open(disk, &unlock(), &mut rng(0, self.index, 0)).unwrap();
+                look(&store.snapshot().unwrap())
+            }
+        }
+    }
+
+    /// Messages of others that the node shows.
+    pub fn shown(&self) -> Vec<Message> {
+        self.read(|rows| {
+            let contacts = query::contacts(rows).unwrap();
+            let all = contacts.iter().flat_map(|c| query::messages(rows, &c.account, None, None, usize::MAX).unwrap());
+            all.filter(|m| !m.outgoing).collect()
+        })
+    }
+
+    /// Messages of others that the event stream told of, in order.
+    pub fn told(&self) -> Vec<MessageId> {
+        self.read(|rows| {
+            let page = query::events(rows, 0, usize::MAX).unwrap();
+            let messages = page.events.into_iter().filter_map(|e| match e.kind {
+                EventKind::Message(m) if !m.outgoing => Some(m.id),
+                _ => None,
+            });
+            messages.collect()
+        })
+    }
+}
+
+impl Person {
+    /// The stories of all own messages.
+    pub fn why_all(&self) -> Vec<kith_node::api::types::Why> {
+        self.read(|rows| {
+            let contacts = query::contacts(rows).unwrap();
+            let all = contacts.iter().flat_map(|c| query::messages(rows, &c.account, None, None, usize::MAX).unwrap());
+            all.filter(|m| m.outgoing).filter_map(|m| query::why(rows, &m.id).unwrap()).collect()
+        })
+    }
+}
