@@ -7,7 +7,7 @@ use kith_node::{
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret};
 use kith_store::{Disk, MemoryDisk, Store, Unlock};
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use rand_chacha::{ChaCha20Rng, rand_core::{Rng as _, SeedableRng}};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What a node let out in one turn.
@@ -48,6 +48,16 @@ pub struct Person {
     life: u64,
     tokens: BTreeMap<InboundToken, (usize, u64, u64)>,
     next_token: u64,
+}
+
+/// Half of the power cuts tear what was not synced, half lose all of it.
+fn drop_after_power_cut(disk: &MemoryDisk, runner: Runner, rng: &mut ChaCha20Rng) {
+    if rng.next_u64() % 2 == 0 {
+        disk.crash();
+    } else {
+        disk.crash_torn(rng);
+    }
+    drop(runner);
 }
 
 fn unlock() -> Unlock {
@@ -123,8 +133,7 @@ impl Person {
     /// Stops the node as a power cut would.
     pub(super) fn crash(&mut self, rng: &mut ChaCha20Rng) -> bool {
         let Some(runner) = self.runner.take() else { return false };
-        self.disk.crash(rng);
-        drop(runner);
+        drop_after_power_cut(&self.disk, runner, rng);
         self.tokens.clear();
         true
     }
