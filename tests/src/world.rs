@@ -22,8 +22,8 @@ use std::{
     collections::{BTreeMap, BinaryHeap},
 };
 
-/// When every world begins: 2026-01-01, so that days and months are real ones.
-const BEGIN: u64 = 1_767_225_600_000;
+/// When every world begins: 2027-01-01, so that days and months are real ones.
+const BEGIN: u64 = 1_798_761_600_000;
 /// How long a sender waits for an answer before it calls the peer unreachable, in milliseconds.
 const ANSWER_TIMEOUT_MS: u64 = 20_000;
 

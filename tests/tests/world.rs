@@ -96,6 +96,7 @@ fn in_fine_weather_messages_arrive_without_a_second_attempt() {
     world.run_for(10_000);
     world.send(0, 1, "hello");
     world.run_for(1_000);
+    println!("{:#?}", world.people[0].why_all());
     world.ledger.check(1, &world.people);
     assert_eq!(world.people[1].shown().len(), 1);
     let why = world.people[0].why_all();

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// What a node let out in one turn.
 #[derive(Default)]
-pub struct Out {
+pub(super) struct Out {
     /// For the net.
     pub net: Vec<NetCommand>,
     /// Answers to the person.
