@@ -19,6 +19,8 @@ mod run;
 mod standing;
 mod status;
 mod swarm;
+#[cfg(test)]
+mod tests;
 mod translate;
 mod types;
 mod wire;

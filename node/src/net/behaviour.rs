@@ -4,6 +4,7 @@
 use super::{
     config::NetConfig,
     dht::{Dht, Records},
+    identify::Identify,
     peers::limits::Limits,
     protect::Protect,
     wire::{self, DeliverCodec, DescriptorCodec},
@@ -33,7 +34,7 @@ pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) memory: Toggle<memory_connection_limits::Behaviour>,
     pub(crate) protect: Protect,
-    pub(crate) identify: identify::Behaviour,
+    pub(crate) identify: Identify,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) dht: Dht,
     pub(crate) deliver: request_response::Behaviour<DeliverCodec>,
@@ -50,7 +51,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(connection_limits(limits)),
             memory: limits.memory_bytes.map(memory_connection_limits::Behaviour::with_max_bytes).into(),
             protect: Protect::default(),
-            identify: identify::Behaviour::new(
+            identify: Identify::new(
                 identify::Config::new(IDENTITY.into(), key.public())
                     .with_agent_version(AGENT.into())
                     .with_interval(Duration::from_secs(15 * 60))
@@ -59,10 +60,10 @@ impl Behaviour {
             ),
             mdns: mdns(config.mdns, me),
             dht: Dht::new(kad::Behaviour::with_config(me, records, dht_config(limits))),
-            deliver: exchange(wire::DELIVER, limits),
-            descriptor: exchange(wire::DESCRIPTOR, limits),
+            deliver: exchange(wire::DELIVER, DeliverCodec { within: limits.read_timeout() }, limits),
+            descriptor: exchange(wire::DESCRIPTOR, DescriptorCodec { within: limits.read_timeout() }, limits),
             ping: ping::Behaviour::new(
-                ping::Config::new().with_interval(Duration::from_secs(30)).with_timeout(Duration::from_secs(20)),
+                ping::Config::new().with_interval(Duration::from_secs(40)).with_timeout(Duration::from_secs(20)),
             ),
         }
     }
@@ -94,14 +95,14 @@ fn dht_config(limits: &Limits) -> kad::Config {
     config
 }
 
-fn exchange<C>(protocol: StreamProtocol, limits: &Limits) -> request_response::Behaviour<C>
+fn exchange<C>(protocol: StreamProtocol, codec: C, limits: &Limits) -> request_response::Behaviour<C>
 where
-    C: request_response::Codec<Protocol = StreamProtocol> + Default + Clone + Send + 'static,
+    C: request_response::Codec<Protocol = StreamProtocol> + Clone + Send + 'static,
 {
     let config = request_response::Config::default()
         .with_request_timeout(limits.request_timeout)
         .with_max_concurrent_streams(STREAMS);
-    request_response::Behaviour::new([(protocol, request_response::ProtocolSupport::Full)], config)
+    request_response::Behaviour::with_codec(codec, [(protocol, request_response::ProtocolSupport::Full)], config)
 }
 
 /// Finding peers by multicast; a machine without a multicast route goes on without it.

@@ -29,8 +29,6 @@ pub(crate) const HINTS: usize = 16;
 const BACKGROUND_DIALS: usize = 16;
 /// How often bootstrap and known peers are dialled while few are connected.
 const BOOTSTRAP_EVERY: Duration = Duration::from_secs(15);
-/// With this many connections a node need not look for more.
-const ENOUGH_PEERS: usize = 4;
 
 /// What is connected and what is being dialled.
 pub(crate) struct Connections {
@@ -40,6 +38,8 @@ pub(crate) struct Connections {
     pub(crate) announce: Vec<Multiaddr>,
     /// Own public addresses that somebody from the public network has used.
     pub(crate) confirmed: Vec<Multiaddr>,
+    /// The addresses last told to the app.
+    pub(crate) announced: Option<Vec<String>>,
     /// The DHT mode that was set.
     pub(crate) mode: Option<kad::Mode>,
 }
@@ -79,7 +79,14 @@ pub(crate) enum Way {
 
 impl Connections {
     pub(crate) fn new(announce: Vec<Multiaddr>) -> Self {
-        Self { live: BTreeMap::new(), dials: HashMap::new(), announce, confirmed: Vec::new(), mode: None }
+        Self {
+            live: BTreeMap::new(),
+            dials: HashMap::new(),
+            announce,
+            confirmed: Vec::new(),
+            announced: None,
+            mode: None,
+        }
     }
 
     /// Says from where a connection comes, if it is open.
@@ -156,17 +163,19 @@ impl Net {
     }
 
     fn dial_quietly(&mut self, addresses: Vec<Multiaddr>) {
-        for (address, peer) in addresses.into_iter().map(translate::split_peer) {
-            if translate::reach(&address) == Reach::Unusable || self.connections.dials.len() >= BACKGROUND_DIALS {
-                continue;
+        let (named, nameless) = by_peer(addresses);
+        for (peer, addresses) in named {
+            if self.connections.dials.len() < BACKGROUND_DIALS
+                && let Err(why) = self.reach_out(peer, addresses)
+            {
+                tracing::debug!(why, "a hint was not dialled");
             }
-            let outcome = match peer {
-                Some(peer) if !translate::is_sound(&peer) => Err("unsound key"),
-                Some(peer) => self.reach_out(peer, vec![address]),
-                None if self.is_connected_at(&address) => Ok(Way::Open),
-                None => self.dial_unknown(address, None),
-            };
-            if let Err(why) = outcome {
+        }
+        for address in nameless {
+            if self.connections.dials.len() < BACKGROUND_DIALS
+                && !self.is_connected_at(&address)
+                && let Err(why) = self.dial_unknown(address, None)
+            {
                 tracing::debug!(why, "a hint was not dialled");
             }
         }
@@ -179,12 +188,12 @@ impl Net {
 
     /// Dials bootstrap peers and peers of earlier runs while few are connected.
     pub(crate) fn drive_bootstrap(&mut self, now: Moment) {
-        if now < self.next_bootstrap || self.connections.live.len() >= ENOUGH_PEERS {
+        if now < self.next_bootstrap || self.connections.live.len() >= self.config.limits.anchors {
             return;
         }
         self.next_bootstrap = now.saturating_add(BOOTSTRAP_EVERY);
         self.dial_quietly(self.bootstrap.clone());
-        let missing = ENOUGH_PEERS.saturating_sub(self.connections.live.len());
+        let missing = self.config.limits.anchors.saturating_sub(self.connections.live.len());
         let known = self.book.known().into_iter().filter(|peer| !self.connections.live.contains_key(peer));
         for peer in known.take(missing * 2).collect::<Vec<_>>() {
             if self.connections.dials.len() < BACKGROUND_DIALS {
@@ -272,6 +281,20 @@ impl Net {
             live.rtt = event.result.as_ref().ok().copied().or(live.rtt);
         }
     }
+}
+
+/// Sorts addresses by the peer they name, those that name none apart; unusable ones are left out.
+pub(crate) fn by_peer(addresses: Vec<Multiaddr>) -> (BTreeMap<PeerId, Vec<Multiaddr>>, Vec<Multiaddr>) {
+    let (mut named, mut nameless) = (BTreeMap::<PeerId, Vec<Multiaddr>>::new(), Vec::new());
+    for (address, peer) in addresses.into_iter().map(translate::split_peer) {
+        match peer {
+            _ if translate::reach(&address) == Reach::Unusable => {}
+            Some(peer) if translate::is_sound(&peer) => named.entry(peer).or_default().push(address),
+            Some(_) => {}
+            None => nameless.push(address),
+        }
+    }
+    (named, nameless)
 }
 
 /// Why a dial failed, for `why`; without addresses.

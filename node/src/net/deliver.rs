@@ -7,7 +7,7 @@ use super::{
     run::Net,
     translate,
     types::{DeliverOutcome, Frame, InboundToken, NetEvent, PeerName, Verdict},
-    wire::DeliverCodec,
+    wire::Flaw,
 };
 use crate::clock::Moment;
 use kith_protocol::limits::{ADDRESSES_MAX, ENVELOPE_MAX};
@@ -25,7 +25,7 @@ use std::{
 /// What a sender is told when the app is busy, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
 
-type DeliverEvent = Event<<DeliverCodec as libp2p::request_response::Codec>::Request, Verdict>;
+type DeliverEvent = Event<Result<Frame, Flaw>, Verdict>;
 
 /// Frames under way.
 #[derive(Default)]
@@ -109,7 +109,7 @@ impl Net {
         while *window < self.config.limits.outbound_per_peer.max(1)
             && let Some(Waiting { attempt, frame, .. }) = waiting.pop_front()
         {
-            let id = self.swarm.behaviour_mut().deliver.send_request(&peer, frame);
+            let id = self.swarm.behaviour_mut().deliver.send_request(&peer, Ok(frame));
             self.deliveries.flying.insert(id, attempt);
             *window += 1;
         }
@@ -168,9 +168,10 @@ impl Net {
 
     pub(crate) fn on_deliver(&mut self, event: DeliverEvent) {
         match event {
-            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                self.on_frame(peer, request_id, request, channel);
-            }
+            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => match request {
+                Ok(frame) => self.on_frame(peer, request_id, frame, channel),
+                Err(flaw) => self.judge_flaw(peer, flaw),
+            },
             Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
                 let outcome = match response {
                     Verdict::Accepted => DeliverOutcome::Accepted,
@@ -270,10 +271,17 @@ impl Net {
         }
     }
 
-    /// Scores a failed exchange that the peer began.
+    /// Scores a request that could not be read; its stream closes without an answer.
+    pub(crate) fn judge_flaw(&mut self, peer: PeerId, flaw: Flaw) {
+        match flaw {
+            Flaw::Invalid => self.violation_and_close(peer),
+            Flaw::Broken => self.transient(peer),
+        }
+    }
+
+    /// Scores a failed answer to a request that the peer began.
     pub(crate) fn judge_inbound(&mut self, peer: PeerId, error: &InboundFailure) {
         match error {
-            InboundFailure::Io(error) if error.kind() == io::ErrorKind::InvalidData => self.violation_and_close(peer),
             InboundFailure::Io(_) | InboundFailure::Timeout => self.transient(peer),
             InboundFailure::ConnectionClosed
             | InboundFailure::UnsupportedProtocols

@@ -8,7 +8,7 @@ use super::{
     peers::limits::{Bucket, DESCRIPTOR_BURST, DESCRIPTOR_RATE},
     run::Net,
     translate,
-    wire::Records,
+    wire::{Flaw, Records},
 };
 use crate::clock::Moment;
 use kith_protocol::{RecordKey, limits::ADDRESSES_MAX};
@@ -74,7 +74,7 @@ impl Net {
             Want::Records { keys, .. } => keys.clone(),
             Want::Echo(_) => Vec::new(),
         };
-        let id = self.swarm.behaviour_mut().descriptor.send_request(&peer, keys);
+        let id = self.swarm.behaviour_mut().descriptor.send_request(&peer, Ok(keys));
         self.direct.flying.insert(id, (want, self.clock.moment()));
     }
 
@@ -108,13 +108,16 @@ impl Net {
         }
     }
 
-    pub(crate) fn on_descriptor(&mut self, event: Event<Vec<RecordKey>, Records>) {
+    pub(crate) fn on_descriptor(&mut self, event: Event<Result<Vec<RecordKey>, Flaw>, Records>) {
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+            Event::Message { peer, message: Message::Request { request: Err(flaw), .. }, .. } => {
+                self.judge_flaw(peer, flaw);
+            }
+            Event::Message { peer, message: Message::Request { request: Ok(keys), channel, .. }, .. } => {
                 let now = self.clock.moment();
                 let fresh = || Bucket::new(DESCRIPTOR_RATE, DESCRIPTOR_BURST, now);
                 if self.direct.buckets.entry(peer).or_insert_with(fresh).take(now).is_ok() {
-                    let found = self.find(&request);
+                    let found = self.find(&keys);
                     // An error gives the answer back: the peer is gone.
                     let _ = self.swarm.behaviour_mut().descriptor.send_response(channel, found);
                 }

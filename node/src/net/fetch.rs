@@ -3,12 +3,12 @@
 //! Must not know what a record says, nor believe that "not found" means anything.
 
 use super::{
-    connections::{HINTS, Way},
+    connections::{HINTS, Way, by_peer},
     descriptor::Want,
     dht::dht_key,
     peers::limits::KEYS_PER_REQUEST,
     run::Net,
-    translate::{self, Reach},
+    translate,
     types::NetEvent,
 };
 use crate::clock::Moment;
@@ -101,20 +101,14 @@ impl Net {
     }
 
     fn ask_hints(&mut self, query: u64, hints: Vec<Multiaddr>) {
-        let mut by_peer: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
-        for (address, peer) in hints.into_iter().map(translate::split_peer) {
-            if translate::reach(&address) == Reach::Unusable {
-                continue;
-            }
-            match peer {
-                Some(peer) if translate::is_sound(&peer) => by_peer.entry(peer).or_default().push(address),
-                Some(_) => {}
-                None if self.dial_unknown(address, Some(query)) == Ok(Way::Dialing) => self.open(query),
-                None => {}
-            }
-        }
-        for (peer, addresses) in by_peer {
+        let (named, nameless) = by_peer(hints);
+        for (peer, addresses) in named {
             self.ask_records(query, peer, addresses);
+        }
+        for address in nameless {
+            if self.dial_unknown(address, Some(query)) == Ok(Way::Dialing) {
+                self.open(query);
+            }
         }
     }
 

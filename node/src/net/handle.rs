@@ -3,7 +3,7 @@
 
 use super::{
     config::{NetConfig, NetError},
-    record::{Kept, PeerSink, RecordCheck, RecordSink},
+    record::{Kept, Nowhere, PeerSink, RecordCheck, RecordSink},
     run,
     types::{NetCommand, NetEvent, NetStatus, PeerName},
 };
@@ -28,6 +28,14 @@ pub struct NetSetup {
     pub peers: Box<dyn PeerSink>,
     /// Tells the time.
     pub clock: Clock,
+}
+
+impl NetSetup {
+    /// Makes a setup that remembers nothing from earlier and keeps nothing for later: many of these run in one process.
+    pub fn forgetful(config: NetConfig, key_seed: Secret<32>, check: RecordCheck, clock: Clock) -> Self {
+        let (records, peers) = (Box::new(Nowhere), Box::new(Nowhere));
+        Self { config, key_seed, check, kept: Kept::default(), records, peers, clock }
+    }
 }
 
 impl fmt::Debug for NetSetup {

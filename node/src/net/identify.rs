@@ -1,6 +1,10 @@
 //! What peers say about themselves: whether they serve our DHT, and under which addresses.
 //! Must not trust it: addresses of narrower networks are left out, and what this node looks like from outside is ignored.
 
+mod scoped;
+
+pub(crate) use scoped::Identify;
+
 use super::{
     behaviour::KAD,
     peers::limits::ADDRESSES_PER_PEER,

@@ -34,6 +34,9 @@ struct UnsoundKey;
 impl Protect {
     /// Replaces the set of peers whose connections stay open although nothing travels on them.
     pub(crate) fn keep(&mut self, peers: HashSet<PeerId>) {
+        if self.kept == peers {
+            return;
+        }
         for (connection, peer) in &self.connections {
             let (was, is) = (self.kept.contains(peer), peers.contains(peer));
             if was != is {
@@ -44,11 +47,6 @@ impl Protect {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-
-    /// Returns the peers whose connections are kept.
-    pub(crate) fn kept(&self) -> impl Iterator<Item = &PeerId> {
-        self.kept.iter()
     }
 
     fn admit(&mut self, connection: ConnectionId, peer: PeerId) -> Result<Handler, ConnectionDenied> {

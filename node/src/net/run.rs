@@ -52,8 +52,12 @@ pub(crate) struct Net {
     pub(crate) scores: Scores,
     pub(crate) dialer: Dialer,
     pub(crate) blocked: HashSet<PeerId>,
+    /// Peers of contacts.
+    pub(crate) contacts: HashSet<PeerId>,
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) next_bootstrap: Moment,
+    /// Whether the listeners are up: before that, addresses are not told.
+    pub(crate) started: bool,
     next_housekeeping: Moment,
     ends: Ends,
     tick: Interval,
@@ -109,9 +113,11 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
         scores: Scores::default(),
         dialer: Dialer::default(),
         blocked: HashSet::new(),
+        contacts: HashSet::new(),
         events: Events::new(events),
         rng: system_rng()?,
         next_bootstrap: now,
+        started: false,
         next_housekeeping: now,
         swarm,
         config,
@@ -122,8 +128,8 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
         tick,
     };
     net.await_listeners(listeners).await;
-    net.announce_addresses();
-    net.set_dht_mode();
+    net.started = true;
+    net.on_listens_changed();
     net.show_status();
     Ok(net)
 }
@@ -216,8 +222,16 @@ impl Net {
             }
         };
         let _ = tokio::time::timeout(STOP_WAIT, closed).await;
+        let listens: Vec<_> = self.swarm.listeners().cloned().collect();
         let stopped = self.ends.stopped.clone();
         drop(self);
+        // QUIC lets its socket go a little later than it is told to.
+        let freed = async {
+            while !listens.iter().all(swarm::is_free) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(STOP_WAIT, freed).await;
         stopped.send_replace(true);
     }
 
@@ -301,6 +315,7 @@ impl Net {
                 }
             }
             self.dialer.expire(now);
+            self.keep_anchors();
             self.update_reach();
             self.show_status();
         }

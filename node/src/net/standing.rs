@@ -17,17 +17,24 @@ impl Net {
     /// Replaces the peers of contacts: their connections stay open, limits and bans by score pass them by.
     pub(crate) fn protect(&mut self, names: &[PeerName]) {
         let peers: HashSet<_> = names.iter().take(PEERS).filter_map(translate::peer_id).collect();
-        let behaviour = self.swarm.behaviour_mut();
-        let before: Vec<_> = behaviour.protect.kept().copied().collect();
-        before.iter().for_each(|peer| behaviour.limits.remove_peer_id(peer));
-        peers.iter().for_each(|peer| behaviour.limits.bypass_peer_id(peer));
-        behaviour.protect.keep(peers.clone());
+        let limits = &mut self.swarm.behaviour_mut().limits;
+        self.contacts.iter().for_each(|peer| limits.remove_peer_id(peer));
+        peers.iter().for_each(|peer| limits.bypass_peer_id(peer));
+        self.contacts = peers.clone();
+        self.keep_anchors();
         for peer in self.scores.set_contacts(peers.clone()) {
             if !self.blocked.contains(&peer) {
                 self.swarm.behaviour_mut().blocked.unblock_peer(peer);
             }
         }
         self.book.protect(peers);
+    }
+
+    /// Keeps the connections of contacts and of a few servers of the DHT open.
+    pub(crate) fn keep_anchors(&mut self) {
+        let servers = self.connections.live.iter().filter(|(_, live)| live.serves).map(|(peer, _)| *peer);
+        let kept = servers.take(self.config.limits.anchors).chain(self.contacts.iter().copied()).collect();
+        self.swarm.behaviour_mut().protect.keep(kept);
     }
 
     /// Replaces the blocked peers; their connections are closed.

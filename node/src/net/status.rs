@@ -40,12 +40,19 @@ impl Net {
 
     /// Tells the app the addresses for the descriptor.
     pub(crate) fn announce_addresses(&mut self) {
-        let addresses = self.own_addresses().iter().map(ToString::to_string).collect();
+        let addresses: Vec<_> = self.own_addresses().iter().map(ToString::to_string).collect();
+        if self.connections.announced.as_ref() == Some(&addresses) {
+            return;
+        }
+        self.connections.announced = Some(addresses.clone());
         let peer = translate::peer_name(self.swarm.local_peer_id());
         self.events.tell(NetEvent::Addresses { peer, addresses });
     }
 
     pub(crate) fn on_listens_changed(&mut self) {
+        if !self.started {
+            return;
+        }
         let outside = self.connections.announce.iter().cloned().map(translate::without_peer);
         for address in outside.chain(self.connections.confirmed.clone()).collect::<Vec<_>>() {
             self.swarm.add_external_address(address);

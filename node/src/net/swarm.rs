@@ -10,9 +10,8 @@ use super::{
 };
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, TransportError, identity, multiaddr::Protocol, noise, swarm, tcp, yamux};
 use std::{
-    error::Error,
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     num::NonZeroUsize,
     time::Duration,
 };
@@ -128,8 +127,8 @@ fn is_listenable(address: &Multiaddr) -> bool {
     !named && translate::split_peer(address.clone()).1.is_none() && translate::reach(&shape) != Reach::Unusable
 }
 
-/// Tries a TCP port before libp2p does: it shares ports (SO_REUSEPORT), and a second daemon would silently take every
-/// other connection of the first.
+/// Tries a port before libp2p does. It shares TCP ports (SO_REUSEPORT), so a second daemon would silently take every
+/// other connection of the first; and it wraps what the system says beyond recognition.
 fn probe(address: &Multiaddr) -> io::Result<()> {
     let mut parts = address.iter();
     let ip = match parts.next() {
@@ -138,25 +137,20 @@ fn probe(address: &Multiaddr) -> io::Result<()> {
         _ => return Ok(()),
     };
     match parts.next() {
-        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind(SocketAddr::new(ip, port)).map(drop),
+        Some(Protocol::Tcp(port)) => TcpListener::bind(SocketAddr::new(ip, port)).map(drop),
+        Some(Protocol::Udp(port)) => UdpSocket::bind(SocketAddr::new(ip, port)).map(drop),
         _ => Ok(()),
     }
 }
 
-/// Digs the system's error out of the transports' wrappings.
+/// Says whether nobody holds the port of an address.
+pub(crate) fn is_free(address: &Multiaddr) -> bool {
+    probe(address).map_or_else(|error| error.kind() != io::ErrorKind::AddrInUse, |()| true)
+}
+
 fn io_error(error: TransportError<io::Error>) -> io::Error {
-    let TransportError::Other(outer) = error else { return io::ErrorKind::Unsupported.into() };
-    if outer.raw_os_error().is_some() {
-        return outer;
+    match error {
+        TransportError::Other(error) => error,
+        TransportError::MultiaddrNotSupported(_) => io::ErrorKind::Unsupported.into(),
     }
-    let mut cause: Option<&(dyn Error + 'static)> = outer.get_ref().map(|inner| inner as _);
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>()
-            && let Some(code) = io.raw_os_error()
-        {
-            return io::Error::from_raw_os_error(code);
-        }
-        cause = inner.source();
-    }
-    outer
 }

@@ -14,7 +14,7 @@ use super::{
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use kith_protocol::{RecordKey, Timestamp, limits};
 use libp2p::{StreamProtocol, request_response};
-use std::io;
+use std::{io, time::Duration};
 
 /// The protocol that carries envelopes.
 pub(crate) const DELIVER: StreamProtocol = StreamProtocol::new("/kith/deliver/1");
@@ -61,6 +61,29 @@ async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, bytes: &[u8], max: usiz
 /// What no honest peer sends: scored as a violation.
 fn invalid() -> io::Error {
     io::ErrorKind::InvalidData.into()
+}
+
+/// What is wrong with a request. It is handed up like a request, since libp2p reports no failure of one before it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// No honest peer sends this.
+    Invalid,
+    /// The stream ended too early, or nothing came in time: may be nobody's fault.
+    Broken,
+}
+
+/// Reads and decodes one request within a time.
+async fn read_within<T: AsyncRead + Unpin + Send, R>(
+    io: &mut T,
+    max: usize,
+    within: Duration,
+    decode: impl FnOnce(Vec<u8>) -> Option<R>,
+) -> Result<R, Flaw> {
+    match tokio::time::timeout(within, read(io, max)).await {
+        Ok(Ok(bytes)) => decode(bytes).ok_or(Flaw::Invalid),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(Flaw::Invalid),
+        Ok(Err(_)) | Err(_) => Err(Flaw::Broken),
+    }
 }
 
 fn encode_frame(frame: &Frame) -> Vec<u8> {
@@ -155,16 +178,23 @@ fn decode_records(bytes: &[u8]) -> Option<Records> {
 }
 
 /// Carries envelopes and verdicts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DeliverCodec;
+#[derive(Clone, Debug)]
+pub(crate) struct DeliverCodec {
+    /// How long a request may take to arrive.
+    pub(crate) within: Duration,
+}
 
 impl request_response::Codec for DeliverCodec {
     type Protocol = StreamProtocol;
-    type Request = Frame;
+    type Request = Result<Frame, Flaw>;
     type Response = Verdict;
 
-    async fn read_request<T: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Frame> {
-        decode_frame(read(io, FRAME_MAX).await?).ok_or_else(invalid)
+    async fn read_request<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+    ) -> io::Result<Result<Frame, Flaw>> {
+        Ok(read_within(io, FRAME_MAX, self.within, decode_frame).await)
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -179,8 +209,9 @@ impl request_response::Codec for DeliverCodec {
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-        frame: Frame,
+        frame: Result<Frame, Flaw>,
     ) -> io::Result<()> {
+        let frame = frame.map_err(|_| io::ErrorKind::InvalidInput)?;
         write(io, &encode_frame(&frame), FRAME_MAX).await
     }
 
@@ -195,20 +226,23 @@ impl request_response::Codec for DeliverCodec {
 }
 
 /// Carries record keys and records.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DescriptorCodec;
+#[derive(Clone, Debug)]
+pub(crate) struct DescriptorCodec {
+    /// How long a request may take to arrive.
+    pub(crate) within: Duration,
+}
 
 impl request_response::Codec for DescriptorCodec {
     type Protocol = StreamProtocol;
-    type Request = Vec<RecordKey>;
+    type Request = Result<Vec<RecordKey>, Flaw>;
     type Response = Records;
 
     async fn read_request<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-    ) -> io::Result<Vec<RecordKey>> {
-        decode_keys(&read(io, KEYS_MAX).await?).ok_or_else(invalid)
+    ) -> io::Result<Result<Vec<RecordKey>, Flaw>> {
+        Ok(read_within(io, KEYS_MAX, self.within, |bytes| decode_keys(&bytes)).await)
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -223,8 +257,9 @@ impl request_response::Codec for DescriptorCodec {
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-        keys: Vec<RecordKey>,
+        keys: Result<Vec<RecordKey>, Flaw>,
     ) -> io::Result<()> {
+        let keys = keys.map_err(|_| io::ErrorKind::InvalidInput)?;
         write(io, &encode_keys(&keys), KEYS_MAX).await
     }
 

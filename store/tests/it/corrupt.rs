@@ -8,9 +8,10 @@ use rand_core::Rng;
 fn image(clean: bool) -> (Vec<u8>, Content) {
     let disk = MemoryDisk::new();
     let store = create(&disk);
-    for n in 0..30 {
-        let batch: Vec<Note> =
-            (0..9).map(|i| note(&format!("book {}", i % 4), n * 3 + i, &"text ".repeat((n * i) as usize))).collect();
+    for n in 0..12 {
+        let batch: Vec<Note> = (0..9)
+            .map(|i| note(&format!("book {}", i % 4), n * 3 + i, &"text ".repeat((n * i * 3) as usize)))
+            .collect();
         commit(&store, &batch).unwrap();
     }
     let before = notes(&store);
@@ -76,7 +77,7 @@ fn r_store_6_bit_flips_give_right_rows_or_a_clear_refusal() {
     for clean in [true, false] {
         let (image, content) = image(clean);
         let (mut rng, mut tally) = (rng(5), Tally::default());
-        for n in 0..600 {
+        for n in 0..500 {
             let mut damaged = image.clone();
             // Every third flip goes where the database keeps its own header and roots.
             let reach = if n % 3 == 0 { 4096 } else { damaged.len() };

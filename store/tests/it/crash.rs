@@ -1,8 +1,12 @@
 //! Power cuts, failing and full disks at every point of a workload: what was committed is there, whole, and nothing else.
 
 use crate::common::*;
-use kith_store::{Disk, Error, Key, MemoryDisk, Store, Writes};
-use std::collections::BTreeMap;
+use kith_store::{Disk, Error, MemoryDisk, Range, Store, Writes};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+};
 
 /// Rounds of the workload; each is one commit.
 const ROUNDS: u64 = 8;
@@ -233,19 +237,95 @@ fn crash_while_a_store_is_made_leaves_none_or_all() {
 }
 
 #[test]
-fn old_image_put_back_opens_and_never_repeats_a_nonce() {
+fn read_only_disk_is_named_and_the_store_goes_on_when_it_can_be_written_again() {
+    let disk = MemoryDisk::new();
+    let store = create(&disk);
+    commit(&store, &[note("a", 1, "kept")]).unwrap();
+    disk.set_read_only(true);
+    let error = commit(&store, &[note("a", 2, "refused")]).unwrap_err();
+    assert!(matches!(error, Error::ReadOnly) && error.code() == "read_only", "{error:?}");
+    assert_eq!(notes(&store), [note("a", 1, "kept")]);
+    assert!(matches!(store.reopen(), Err(Error::ReadOnly)));
+    drop(store);
+    let image = disk.image();
+    assert!(matches!(open(&disk), Err(Error::ReadOnly)));
+    assert!(disk.image() == image);
+    disk.set_read_only(false);
+    let store = open(&disk).unwrap();
+    commit(&store, &[note("a", 2, "written")]).unwrap();
+    assert_eq!(notes(&store).len(), 2);
+}
+
+/// What a row's sealed value starts with: version and nonce.
+fn nonces(image: Vec<u8>) -> BTreeSet<Vec<u8>> {
+    let mut found = BTreeSet::new();
+    with_rows(image, |rows| found.extend(rows.iter().map(|(_, value)| value[..25].to_vec())));
+    found
+}
+
+#[test]
+fn r_row_1_old_image_put_back_opens_and_no_nonce_comes_again() {
     let disk = MemoryDisk::new();
     let store = create(&disk);
     commit(&store, &[note("a", 1, "old")]).unwrap();
     let old = disk.image();
-    commit(&store, &[note("a", 1, "new")]).unwrap();
-    drop(store);
-    disk.restore(old);
+    commit(&store, &[note("a", 1, "new"), note("a", 2, "more")]).unwrap();
+    store.close().unwrap();
+    let first = nonces(disk.image());
+    disk.restore(old.clone());
+    // The same rows are written again; only the seed of this opening is another.
     let store = Store::open(Disk::Memory(disk.clone()), &key(), &mut rng(99)).unwrap();
     assert_eq!(notes(&store), [note("a", 1, "old")]);
-    let key = Key::new(b"a", &1u64.to_be_bytes());
-    let mut delete = Writes::new();
-    delete.delete::<Note>(key);
-    store.write(|tx| tx.apply(&delete)).unwrap().into_inner();
-    assert_eq!(notes(&store), []);
+    commit(&store, &[note("a", 1, "new"), note("a", 2, "more")]).unwrap();
+    store.close().unwrap();
+    let second = nonces(disk.image());
+    assert_eq!((first.len(), second.len(), first.intersection(&second).count()), (2, 2, 0));
+}
+
+/// Where the writing process finds its store.
+const FILE: &str = "KITH_STORE_TEST_FILE";
+
+/// Not a test of its own: the process that is killed. Commits for ever and says after each commit that it is done.
+#[test]
+#[ignore = "runs until killed; started by the test below"]
+fn writing_process() {
+    let Ok(path) = std::env::var(FILE) else { return };
+    let store = Store::open(Disk::File(path.into()), &key(), &mut rng(4)).unwrap();
+    let from = notes(&store).last().map_or(0, |last| last.page + 1);
+    for n in from.. {
+        let filler = (0..3).map(|i| note(&format!("filler {i}"), n % 50, &"x".repeat(2000)));
+        let batch: Vec<Note> = std::iter::once(note("z", n, "confirmed")).chain(filler).collect();
+        commit(&store, &batch).unwrap();
+        writeln!(std::io::stdout(), "\ncommitted {n}").unwrap();
+    }
+}
+
+#[test]
+fn r_store_1_killed_process_leaves_a_file_with_every_confirmed_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    drop(Store::create(Disk::File(path.clone()), &key(), &mut rng(1)).unwrap());
+    let mut expected = 0;
+    for round in 0..8u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::writing_process", "--ignored", "--nocapture"])
+            .env(FILE, &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut confirmed = lines.filter_map(|line| line.strip_prefix("committed ")?.parse::<u64>().ok());
+        let last = confirmed.by_ref().nth(round as usize * 5).expect("the writer works");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it still said before it died counts too.
+        let last = confirmed.last().unwrap_or(last);
+        let store = Store::open(Disk::File(path.clone()), &key(), &mut rng(2)).unwrap();
+        let pages = pages(&store.snapshot().unwrap(), "z", Range::all(), usize::MAX);
+        assert_eq!(pages, (0..pages.len() as u64).collect::<Vec<_>>(), "round {round}");
+        assert!(pages.len() as u64 > last, "round {round}: {last} was confirmed, {} are there", pages.len());
+        assert!(last >= expected, "round {round}: the writer did not go on from where it was");
+        expected = pages.len() as u64;
+    }
 }

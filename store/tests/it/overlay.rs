@@ -1,7 +1,7 @@
 //! An overlay reads as if its writes were committed, and a commit of them reads the same.
 
 use crate::common::*;
-use kith_store::{Key, MemoryDisk, Overlay, Range, RawRows, Rows, Writes};
+use kith_store::{Draft, Key, MemoryDisk, Overlay, Range, RawRows, Rows};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ fn check(rows: &impl RawRows, model: &Model) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn overlay_and_store_agree_with_a_map(acts in prop::collection::vec(act(), 1..60)) {
+    fn draft_overlay_and_store_agree_with_a_map(acts in prop::collection::vec(act(), 1..60)) {
         let disk = MemoryDisk::new();
         let store = create(&disk);
         let mut model = Model::new();
@@ -106,7 +106,7 @@ proptest! {
             let snapshot = store.snapshot().unwrap();
             let mut overlay = Overlay::new(&snapshot);
             for act in acts.by_ref() {
-                let mut step = Writes::new();
+                let mut step = Draft::new(&overlay);
                 match &act {
                     Act::Put(b, p, t) => {
                         step.put(&note(&book(*b), u64::from(*p), &t.to_string())).unwrap();
@@ -124,8 +124,17 @@ proptest! {
                         prop_assert_eq!(pages(&overlay, &book(*b), range, *limit), model_scan(&model, &act));
                     }
                 }
+                // The step reads its own write; the batch reads it once it is applied.
+                check(&step, &model);
+                let step = step.into_writes();
                 overlay.apply(step);
             }
+            check(&overlay, &model);
+            // A step that is dropped leaves no trace.
+            let mut dropped = Draft::new(&overlay);
+            dropped.put(&note("book 0", 3, "dropped")).unwrap();
+            dropped.delete::<Note>(Key::new(b"book 1", &3u64.to_be_bytes()));
+            drop(dropped);
             check(&overlay, &model);
             let writes = overlay.into_writes();
             store.write(|tx| { tx.apply(&writes)?; check(tx, &model); Ok(()) }).unwrap().into_inner();

@@ -301,3 +301,164 @@ impl store::RecordStore for Records {
 
     fn remove_provider(&mut self, _: &kad::RecordKey, _: &PeerId) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tests::kit::{check, key, record};
+    use libp2p::kad::store::RecordStore as _;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<(RecordKey, bool)>>>);
+    impl RecordSink for Log {
+        fn stored(&mut self, key: &RecordKey, _: &[u8], _: Timestamp) {
+            self.0.lock().unwrap().push((*key, true));
+        }
+        fn removed(&mut self, key: &RecordKey) {
+            self.0.lock().unwrap().push((*key, false));
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    const LATER: Timestamp = Timestamp::from_millis(2_000_000);
+
+    fn store(limits: &Limits) -> (Records, Clock, Log) {
+        let (clock, log) = (Clock::manual(NOW), Log::default());
+        (Records::new(PeerId::random(), limits, check(), clock.clone(), Box::new(log.clone())), clock, log)
+    }
+
+    /// Puts as a peer does over the network.
+    fn put(store: &mut Records, from: PeerId, key: &[u8], value: Vec<u8>) -> Result<(), RecordError> {
+        store.begin(from);
+        let outcome = store.put(Record::new(key.to_vec(), value));
+        let verdict = store.end().unwrap();
+        assert_eq!(outcome.is_ok(), verdict.is_ok());
+        verdict
+    }
+
+    #[test]
+    fn equal_bytes_are_accepted_newer_ones_replace_and_anything_else_is_refused() {
+        let (mut store, _, _) = store(&Limits::default());
+        let (bob, k) = (PeerId::random(), key(1));
+        let five = record(&k, 5, LATER, "five");
+        assert_eq!(put(&mut store, bob, k.as_bytes(), five.clone()), Ok(()));
+        assert_eq!(put(&mut store, bob, k.as_bytes(), five.clone()), Ok(()));
+        assert_eq!(
+            put(&mut store, bob, k.as_bytes(), record(&k, 5, LATER, "equal but different")),
+            Err(RecordError::Older)
+        );
+        assert_eq!(put(&mut store, bob, k.as_bytes(), record(&k, 4, LATER, "four")), Err(RecordError::Older));
+        assert_eq!(store.find(&k), Some(five.as_slice()));
+        let six = record(&k, 6, LATER, "six");
+        assert_eq!(put(&mut store, bob, k.as_bytes(), six.clone()), Ok(()));
+        assert_eq!(put(&mut store, bob, k.as_bytes(), five), Err(RecordError::Older));
+        assert_eq!(store.find(&k), Some(six.as_slice()));
+        assert_eq!((store.held.len(), store.bytes), (1, six.len()));
+    }
+
+    #[test]
+    fn garbage_foreign_oversize_and_lapsed_records_are_refused_and_providers_too() {
+        let (mut store, clock, _) = store(&Limits::default());
+        let (eve, k) = (PeerId::random(), key(1));
+        let foreign = record(&key(2), 1, LATER, "");
+        let huge = record(&k, 1, LATER, &"x".repeat(DESCRIPTOR_MAX));
+        assert_eq!(put(&mut store, eve, k.as_bytes(), b"garbage".to_vec()), Err(RecordError::Invalid));
+        assert_eq!(put(&mut store, eve, k.as_bytes(), foreign.clone()), Err(RecordError::Invalid));
+        assert_eq!(put(&mut store, eve, b"short", foreign), Err(RecordError::Invalid));
+        assert_eq!(put(&mut store, eve, k.as_bytes(), huge), Err(RecordError::TooLarge));
+        assert_eq!(put(&mut store, eve, k.as_bytes(), record(&k, 1, NOW, "")), Err(RecordError::Expired));
+        assert!(store.add_provider(ProviderRecord::new(k.as_bytes().to_vec(), eve, vec![])).is_err());
+        assert!(store.held.is_empty());
+        // What lapses while it is held is not handed out, and goes.
+        assert_eq!(put(&mut store, eve, k.as_bytes(), record(&k, 1, LATER, "")), Ok(()));
+        assert!(store.get(&dht_key(&k)).is_some_and(|found| found.publisher.is_none() && found.expires.is_some()));
+        clock.advance(Duration::from_secs(1_000));
+        assert!(store.get(&dht_key(&k)).is_none() && store.find(&k).is_none());
+        store.expire();
+        assert_eq!((store.held.len(), store.bytes, store.per_peer.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn one_peer_fills_its_share_only_and_a_full_store_keeps_what_is_nearest() {
+        let limits = Limits { records: 8, records_per_peer: 6, ..Limits::default() };
+        let (mut store, _, log) = store(&limits);
+        let (eve, bob) = (PeerId::random(), PeerId::random());
+        let mut offer =
+            |from, number| put(&mut store, from, key(number).as_bytes(), record(&key(number), 1, LATER, ""));
+        let kept = (0..50).filter(|number| offer(eve, *number) == Ok(())).count();
+        assert_eq!(kept, 6);
+        // Bob's go in until the store is full; then only nearer ones, in the place of the farthest.
+        let verdicts: Vec<_> = (100..200).map(|number| offer(bob, number)).collect();
+        assert!(verdicts[..2].iter().all(Result::is_ok));
+        assert_eq!(store.held.len(), 8);
+        assert!(store.per_peer.values().all(|count| *count <= 6));
+        let farthest = store.held.values().map(|held| held.distance).max().unwrap();
+        let me = store.me;
+        let farther =
+            (0..=255).map(key).find(|key| me.distance(&place(key)) > farthest).expect("one of 256 keys is farther");
+        assert_eq!(
+            put(&mut store, PeerId::random(), farther.as_bytes(), record(&farther, 1, LATER, "")),
+            Err(RecordError::NoRoom)
+        );
+        let log = log.0.lock().unwrap();
+        let stored = log.iter().filter(|(_, stored)| *stored).count();
+        assert_eq!(stored - (log.len() - stored), 8, "the sink follows what is held");
+    }
+
+    #[test]
+    fn the_bytes_of_all_records_are_bounded() {
+        let limits = Limits { record_bytes: 10_000, ..Limits::default() };
+        let (mut store, _, _) = store(&limits);
+        for number in 0..50 {
+            let _ = put(
+                &mut store,
+                PeerId::random(),
+                key(number).as_bytes(),
+                record(&key(number), 1, LATER, &"x".repeat(1_500)),
+            );
+        }
+        assert!(store.bytes <= 10_000 && store.held.len() >= 6);
+        assert_eq!(store.bytes, store.held.values().map(|held| held.record.len()).sum::<usize>());
+    }
+
+    #[test]
+    fn keys_out_of_reach_are_other_nodes_to_hold() {
+        let (mut store, _, _) = store(&Limits::default());
+        let far = store.me.distance(&place(&key(1))).ilog2().unwrap();
+        store.set_reach(Some(far - 1));
+        let offered = record(&key(1), 1, LATER, "");
+        assert_eq!(put(&mut store, PeerId::random(), key(1).as_bytes(), offered.clone()), Err(RecordError::NoRoom));
+        store.set_reach(Some(far));
+        assert_eq!(put(&mut store, PeerId::random(), key(1).as_bytes(), offered), Ok(()));
+    }
+
+    #[test]
+    fn own_records_are_nobody_elses_to_replace_nor_replicated() {
+        let (mut store, _, _) = store(&Limits::default());
+        let k = key(1);
+        let own = record(&k, 1, LATER, "own");
+        assert_eq!(store.publish(vec![(k, own.clone()), (key(2), b"broken".to_vec())]), vec![k]);
+        assert_eq!(
+            put(&mut store, PeerId::random(), k.as_bytes(), record(&k, 9, LATER, "not mine")),
+            Err(RecordError::Older)
+        );
+        assert_eq!(put(&mut store, PeerId::random(), k.as_bytes(), own.clone()), Ok(()));
+        assert_eq!(store.find(&k), Some(own.as_slice()));
+        assert_eq!(store.records().count(), 0);
+    }
+
+    #[test]
+    fn kept_records_are_checked_again_after_a_restart() {
+        let (mut store, _, log) = store(&Limits::default());
+        let good = record(&key(1), 1, LATER, "good");
+        store.restore(vec![
+            (key(1), good.clone()),
+            (key(2), b"rotten".to_vec()),
+            (key(3), record(&key(3), 1, NOW, "")),
+        ]);
+        assert_eq!(store.find(&key(1)), Some(good.as_slice()));
+        assert_eq!(store.held.len(), 1);
+        assert_eq!(*log.0.lock().unwrap(), vec![(key(2), false), (key(3), false)]);
+    }
+}

@@ -17,11 +17,15 @@ pub struct Limits {
     pub connections_per_peer: u32,
     /// Resident memory of the process above which no new connection is taken, in bytes.
     pub memory_bytes: Option<usize>,
-    /// How long an unused connection of a peer that is no contact stays open.
+    /// How long an unused connection of a peer that is no contact stays open; below the interval of pings, which count
+    /// as use.
     pub idle: Duration,
+    /// Connections to peers of the DHT that are kept and looked for, so that a small network holds together.
+    pub anchors: usize,
     /// How long a dial with its handshake may take.
     pub handshake_timeout: Duration,
-    /// How long a request may take from its first byte to the last byte of its answer; above `verdict_timeout`.
+    /// How long a request may take from its first byte to the last byte of its answer. An inbound one must be read in
+    /// what is left of it beyond `verdict_timeout`.
     pub request_timeout: Duration,
     /// How long an inbound frame waits for the app before the net task answers busy.
     pub verdict_timeout: Duration,
@@ -57,6 +61,13 @@ pub struct Limits {
     pub known_peers: usize,
 }
 
+impl Limits {
+    /// How long an inbound request may take to arrive.
+    pub(crate) fn read_timeout(&self) -> Duration {
+        self.request_timeout.saturating_sub(self.verdict_timeout).max(Duration::from_millis(1))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -65,9 +76,10 @@ impl Default for Limits {
             pending_connections: 128,
             connections_per_peer: 3,
             memory_bytes: Some(1 << 30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(30),
+            anchors: 4,
             handshake_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(30),
             verdict_timeout: Duration::from_secs(10),
             fetch_timeout: Duration::from_secs(15),
             fetch_grace: Duration::from_secs(3),

@@ -5,6 +5,7 @@ use crate::{
     identity::device_log::{Signer, tests::NOW},
     prekey::{descriptor::tests::Publisher, record},
 };
+use proptest::prelude::*;
 
 const SEQUENCE: u64 = NOW.as_millis();
 
@@ -123,4 +124,29 @@ fn readers_ask_for_today_first_and_for_the_slots_that_the_log_shows() {
     let other = ReachSecret::from_bytes([9; 16]);
     assert!(readers_keys(&alice.id(), &other, NOW).iter().all(|k| !all.contains(k)));
     assert!(readers_keys(&AccountId::from_bytes([0xff; 32]), &other, NOW).is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn c05_57_any_bytes_at_any_time_are_refused_without_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..600), now in any::<u64>(), cut in 0usize..2_000, bit in 0u8..8,
+    ) {
+        let mut alice = Publisher::new(1);
+        let (key, honest) = alice.record(0, NOW.day(), SEQUENCE);
+        let mut record = honest.clone();
+        let (id, device) = (alice.id(), alice.person.devices[0].info());
+        let now = Timestamp::from_millis(now);
+        let at = cut % record.len();
+        record[at] ^= 1 << bit;
+        for bytes in [&bytes, &record, &record[..at].to_vec()] {
+            prop_assert!(record::check_record(&key, bytes, now).is_err());
+            prop_assert!(Descriptor::open(&id, &alice.reach, &key, bytes, NOW).is_err());
+            prop_assert!(crate::prekey::Bundle::verify(bytes, &id, device, now).is_err());
+            prop_assert!(crate::prekey::HandedKey::decode(bytes).is_err());
+            prop_assert!(DeviceLog::decode(id, bytes, now).is_err());
+            prop_assert!(bytes == &record || !record::supersedes(&honest, bytes, NOW));
+        }
+    }
 }

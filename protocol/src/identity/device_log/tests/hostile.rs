@@ -145,6 +145,52 @@ fn r_id_3_a_signature_bent_anywhere_is_refused_and_another_over_the_same_bytes_c
 }
 
 #[test]
+fn r_id_3_a_new_root_that_proved_nothing_or_not_here_is_refused() {
+    let mut alice = Person::with_devices(1, 2);
+    let next = alice.account.next_root(&mut alice.rng);
+    let honest = alice.log.rotate_root(&alice.account, &next, NOW).unwrap();
+    let rotate = |bend: Bend<proto::RotateRoot>| {
+        bent(&honest, alice.account.root(), |op| {
+            let mut inner: proto::RotateRoot = wire::decode(&op.body, DEVICE_OP_MAX).unwrap();
+            bend(&mut inner);
+            op.body = wire::encode(&inner);
+        })
+    };
+    let bends: &[(Bend<proto::RotateRoot>, Error)] = &[
+        (|r| r.proof[0] ^= 1, Error::BadProof),
+        (|r| r.root_pk = [&[1][..], &[0; 31]].concat(), Error::BadKey),
+        (|r| r.root_pk.truncate(31), Error::BadKey),
+        (|r| r.proof.clear(), Error::Wire(wire::Error::FieldLength { expected: 64 })),
+    ];
+    for (bend, error) in bends {
+        assert_eq!(alice.log.append(&rotate(*bend), NOW), Err(*error));
+    }
+    let limit = alice.log.set_limit(alice.root(), 9, NOW).unwrap();
+    let (later, _) = alice.log.append(&limit, NOW).unwrap();
+    let place = later.next_place();
+    let moved = bent(&honest, alice.account.root(), |op| {
+        op.number = place.number;
+        op.previous = place.previous.to_vec();
+    });
+    assert_eq!(later.append(&moved, NOW), Err(Error::BadProof));
+}
+
+#[test]
+fn r_id_11_a_device_cannot_put_on_the_roots_rights() {
+    let mut alice = Person::with_devices(1, 2);
+    let next = alice.account.next_root(&mut alice.rng);
+    let honest = alice.log.rotate_root(&alice.account, &next, NOW).unwrap();
+    let issuer = alice.id(0).as_bytes().to_vec();
+    let by_device = bent(&honest, alice.devices[0].sign(), |op| op.issuer = issuer);
+    assert_eq!(alice.log.append(&by_device, NOW), Err(Error::NotPermitted));
+    for (kind, devices) in [(3, 0), (3, 11), (3, u32::MAX)] {
+        let body = wire::encode(&proto::SetDeviceLimit { devices });
+        let op = bent(&honest, alice.account.root(), |op| (op.kind, op.body) = (kind, body));
+        assert_eq!(alice.log.append(&op, NOW), Err(Error::NotPermitted), "a limit of {devices}");
+    }
+}
+
+#[test]
 fn revocation_and_trust_of_devices_that_are_not_there_are_refused() {
     let alice = Person::with_devices(1, 2);
     let stranger = DeviceId::from_bytes([9; 32]);
