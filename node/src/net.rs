@@ -28,7 +28,7 @@ mod wire;
 pub use config::{DhtMode, NetConfig, NetError};
 pub use handle::{NetHandle, NetSetup, PingError, peer_name, spawn};
 pub use peers::limits::Limits;
-pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink};
+pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink, record_check};
 pub use types::{
     DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, Transport, Verdict,
 };

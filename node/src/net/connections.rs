@@ -89,6 +89,11 @@ impl Connections {
         }
     }
 
+    /// Returns how many dials are under way.
+    pub(crate) fn dialing(&self) -> usize {
+        self.dials.len()
+    }
+
     /// Says from where a connection comes, if it is open.
     pub(crate) fn reach(&self, peer: &PeerId, connection: ConnectionId) -> Option<Reach> {
         self.live.get(peer)?.connections.get(&connection).map(|connection| connection.reach)
@@ -165,14 +170,14 @@ impl Net {
     fn dial_quietly(&mut self, addresses: Vec<Multiaddr>) {
         let (named, nameless) = by_peer(addresses);
         for (peer, addresses) in named {
-            if self.connections.dials.len() < BACKGROUND_DIALS
+            if self.connections.dialing() < BACKGROUND_DIALS
                 && let Err(why) = self.reach_out(peer, addresses)
             {
                 tracing::debug!(why, "a hint was not dialled");
             }
         }
         for address in nameless {
-            if self.connections.dials.len() < BACKGROUND_DIALS
+            if self.connections.dialing() < BACKGROUND_DIALS
                 && !self.is_connected_at(&address)
                 && let Err(why) = self.dial_unknown(address, None)
             {
@@ -196,7 +201,7 @@ impl Net {
         let missing = self.config.limits.anchors.saturating_sub(self.connections.live.len());
         let known = self.book.known().into_iter().filter(|peer| !self.connections.live.contains_key(peer));
         for peer in known.take(missing * 2).collect::<Vec<_>>() {
-            if self.connections.dials.len() < BACKGROUND_DIALS {
+            if self.connections.dialing() < BACKGROUND_DIALS {
                 // A failure is quiet: there is no one to tell.
                 let _ = self.reach_out(peer, Vec::new());
             }

@@ -137,6 +137,13 @@ pub fn peer_name(key_seed: &Secret<32>) -> Option<PeerName> {
 /// # Errors
 /// `NetError`: an address that is taken, forbidden or malformed, no randomness.
 pub async fn spawn(setup: NetSetup) -> Result<(NetHandle, mpsc::Receiver<NetEvent>), NetError> {
+    let (task, handle, app) = prepare(setup).await?;
+    tokio::spawn(task.run());
+    Ok((handle, app))
+}
+
+/// Makes a net task that does not run yet.
+pub(crate) async fn prepare(setup: NetSetup) -> Result<(run::Net, NetHandle, mpsc::Receiver<NetEvent>), NetError> {
     let limits = &setup.config.limits;
     let (events, app) = mpsc::channel(limits.events.max(1));
     let (commands, command_end) = mpsc::channel(limits.commands.max(1));
@@ -146,6 +153,5 @@ pub async fn spawn(setup: NetSetup) -> Result<(NetHandle, mpsc::Receiver<NetEven
     let (stopped_end, stopped) = watch::channel(false);
     let ends = Ends { commands: command_end, asks: ask_end, status: status_end, stop: stop_end, stopped: stopped_end };
     let task = run::start(setup, events, ends).await?;
-    tokio::spawn(task.run());
-    Ok((NetHandle { commands, asks, status, stop, stopped }, app))
+    Ok((task, NetHandle { commands, asks, status, stop, stopped }, app))
 }

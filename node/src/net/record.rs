@@ -2,7 +2,7 @@
 //! Must not know what is inside a record, nor how anything is stored.
 
 use super::types::PeerName;
-use kith_protocol::{Fault, RecordKey, Timestamp};
+use kith_protocol::{Fault, RecordKey, Timestamp, prekey::check_record};
 use std::sync::Arc;
 
 /// What the check of a record found out about it.
@@ -46,6 +46,16 @@ impl RecordError {
 
 /// Judges a record: size, shape, expiry, certificate and signature for its key. Called in the net task, so it must not block.
 pub type RecordCheck = Arc<dyn Fn(&RecordKey, &[u8], Timestamp) -> Result<RecordMeta, RecordError> + Send + Sync>;
+
+/// Returns the check of the protocol: what a storing node verifies without learning whose record it is (R-DESC-4).
+pub fn record_check() -> RecordCheck {
+    Arc::new(|key, bytes, now| match check_record(key, bytes, now) {
+        Ok(meta) => Ok(RecordMeta { seq: meta.seq, expires: meta.expires }),
+        Err(error) if error.fault() == Fault::Peer => Err(RecordError::Invalid),
+        // A day or sequence that only a wrong clock explains, theirs or ours.
+        Err(_) => Err(RecordError::Expired),
+    })
+}
 
 /// Keeps the records this node holds for others. Must not block: hand the work to a thread over a bounded queue;
 /// what is lost comes again from its publisher.

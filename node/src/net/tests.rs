@@ -2,6 +2,8 @@
 
 mod delivering;
 mod dht;
+mod fifty;
 mod hostile;
 pub(super) mod kit;
+mod real;
 mod starting;

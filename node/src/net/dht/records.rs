@@ -168,7 +168,10 @@ impl Records {
         }
         let meta = self.judge(key, &record, now)?;
         let (freed, from_same) = match self.held.get(key) {
-            Some(held) if held.meta.seq >= meta.seq => return Err(RecordError::Older),
+            // R-DESC-6: what was stored while this node's clock was wrong, and is not believed now, blocks nothing.
+            Some(held) if held.meta.seq >= meta.seq && self.judge(key, &held.record, now).is_ok() => {
+                return Err(RecordError::Older);
+            }
             Some(held) => (Some(held.record.len()), held.from == self.source),
             None => (None, false),
         };

@@ -16,12 +16,12 @@ use libp2p::{
     swarm::{NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
-use std::{io, time::Duration};
+use std::{borrow::Cow, collections::HashMap, io, time::Duration};
 use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 
 /// What Mallory writes on a stream, and whether she then hangs up or holds it open.
 #[derive(Clone, Debug)]
-struct Script {
+pub(super) struct Script {
     bytes: Vec<u8>,
     hold: bool,
 }
@@ -85,11 +85,40 @@ impl request_response::Codec for Raw {
     }
 }
 
+/// Acknowledges every record, keeps none, and answers with what it was given at the start.
+struct Liar(HashMap<kad::RecordKey, kad::Record>);
+
+impl RecordStore for Liar {
+    type RecordsIter<'a> = std::iter::Empty<Cow<'a, kad::Record>>;
+    type ProvidedIter<'a> = std::iter::Empty<Cow<'a, kad::ProviderRecord>>;
+
+    fn get(&self, key: &kad::RecordKey) -> Option<Cow<'_, kad::Record>> {
+        self.0.get(key).map(Cow::Borrowed)
+    }
+    fn put(&mut self, _: kad::Record) -> kad::store::Result<()> {
+        Ok(())
+    }
+    fn remove(&mut self, _: &kad::RecordKey) {}
+    fn records(&self) -> Self::RecordsIter<'_> {
+        std::iter::empty()
+    }
+    fn add_provider(&mut self, _: kad::ProviderRecord) -> kad::store::Result<()> {
+        Ok(())
+    }
+    fn providers(&self, _: &kad::RecordKey) -> Vec<kad::ProviderRecord> {
+        Vec::new()
+    }
+    fn provided(&self) -> Self::ProvidedIter<'_> {
+        std::iter::empty()
+    }
+    fn remove_provider(&mut self, _: &kad::RecordKey, _: &PeerId) {}
+}
+
 #[derive(NetworkBehaviour)]
 struct Tricks {
     identify: identify::Behaviour,
     raw: request_response::Behaviour<Raw>,
-    kad: kad::Behaviour<kad::store::MemoryStore>,
+    kad: kad::Behaviour<Liar>,
 }
 
 /// What Mallory can be told to do.
@@ -101,7 +130,7 @@ enum Trick {
 }
 
 /// A peer that keeps to Noise and Yamux, and to nothing above.
-struct Mallory {
+pub(super) struct Mallory {
     name: PeerName,
     address: String,
     tricks: mpsc::Sender<Trick>,
@@ -111,7 +140,12 @@ struct Mallory {
 
 impl Mallory {
     /// Connects to the victim; answers its requests on `protocol` with the script, and lookups with the records.
-    async fn connect(protocol: StreamProtocol, victim: &Node, answer: Script, records: Vec<kad::Record>) -> Self {
+    pub(super) async fn connect(
+        protocol: StreamProtocol,
+        victim: &Node,
+        answer: Script,
+        records: Vec<kad::Record>,
+    ) -> Self {
         let keys = identity::Keypair::generate_ed25519();
         let me = keys.public().to_peer_id();
         let mut swarm = SwarmBuilder::with_existing_identity(keys)
@@ -122,9 +156,9 @@ impl Mallory {
                 let identify =
                     identify::Behaviour::new(identify::Config::new("/kith/1".into(), key.public()).with_cache_size(0));
                 let config = request_response::Config::default().with_request_timeout(DEADLINE);
-                let mut kad = kad::Behaviour::with_config(me, kad::store::MemoryStore::new(me), kad::Config::new(KAD));
+                let lies = records.into_iter().map(|record| (record.key.clone(), record)).collect();
+                let mut kad = kad::Behaviour::with_config(me, Liar(lies), kad::Config::new(KAD));
                 kad.set_mode(Some(kad::Mode::Server));
-                records.into_iter().for_each(|record| kad.store_mut().put(record).unwrap());
                 Tricks {
                     identify,
                     raw: request_response::Behaviour::new([(protocol, ProtocolSupport::Full)], config),
@@ -164,7 +198,7 @@ impl Mallory {
                         })) => drop(swarm.behaviour_mut().raw.send_response(channel, answer.clone())),
                         SwarmEvent::Behaviour(TricksEvent::Kad(kad::Event::OutboundQueryProgressed {
                             result: kad::QueryResult::PutRecord(result), ..
-                        })) => put.send(result.is_ok()).await.unwrap(),
+                        })) => drop(put.try_send(result.is_ok())),
                         _ => {}
                     },
                 }
@@ -188,7 +222,7 @@ impl Mallory {
     }
 }
 
-fn nothing() -> Script {
+pub(super) fn nothing() -> Script {
     Script { bytes: vec![], hold: false }
 }
 

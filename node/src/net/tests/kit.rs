@@ -12,16 +12,16 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// Far beyond what anything here takes; only a hanging test meets it.
-pub(super) const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
-pub(super) struct Node {
-    pub(super) net: NetHandle,
-    pub(super) events: mpsc::Receiver<NetEvent>,
-    pub(super) name: PeerName,
+pub(crate) struct Node {
+    pub(crate) net: NetHandle,
+    pub(crate) events: mpsc::Receiver<NetEvent>,
+    pub(crate) name: PeerName,
 }
 
 /// Waits for a future, or fails the test.
-pub(super) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
@@ -50,16 +50,16 @@ pub(crate) fn check() -> RecordCheck {
     })
 }
 
-pub(super) fn frame(text: &str) -> Frame {
+pub(crate) fn frame(text: &str) -> Frame {
     Frame { tag: [0; 16], expires: Timestamp::from_millis(u64::MAX), envelope: text.as_bytes().to_vec() }
 }
 
-pub(super) fn seed() -> Secret<32> {
+pub(crate) fn seed() -> Secret<32> {
     Secret::random(&mut system_rng().unwrap())
 }
 
 /// Loopback with deadlines that suit a busy machine.
-pub(super) fn config() -> NetConfig {
+pub(crate) fn config() -> NetConfig {
     let mut config = NetConfig::loopback();
     config.limits.handshake_timeout = Duration::from_secs(30);
     config.limits.request_timeout = Duration::from_secs(100);
@@ -70,7 +70,7 @@ pub(super) fn config() -> NetConfig {
     config
 }
 
-pub(super) async fn node(config: NetConfig) -> Node {
+pub(crate) async fn node(config: NetConfig) -> Node {
     let setup = NetSetup::forgetful(config, seed(), check(), Clock::system());
     let (net, events) = spawn(setup).await.unwrap();
     let name = PeerName(net.status().peer);
@@ -79,22 +79,22 @@ pub(super) async fn node(config: NetConfig) -> Node {
 
 impl Node {
     /// Its addresses for one transport, with its name.
-    pub(super) fn listens(&self, transport: Transport) -> Vec<String> {
+    pub(crate) fn listens(&self, transport: Transport) -> Vec<String> {
         let quic = |address: &String| address.contains("quic-v1") == (transport == Transport::Quic);
         self.net.status().listen.into_iter().filter(quic).collect()
     }
 
-    pub(super) fn send(&self, command: NetCommand) {
+    pub(crate) fn send(&self, command: NetCommand) {
         self.net.send(command).unwrap();
     }
 
-    pub(super) fn deliver(&self, attempt: u64, to: &Node, frame: Frame) {
+    pub(crate) fn deliver(&self, attempt: u64, to: &Node, frame: Frame) {
         let addresses = to.net.status().listen;
         self.send(NetCommand::Deliver { attempt, peer: to.name.clone(), addresses, frame });
     }
 
     /// The next event of which `pick` makes something; others pass by.
-    pub(super) async fn event<T>(&mut self, what: &str, mut pick: impl FnMut(NetEvent) -> Option<T>) -> T {
+    pub(crate) async fn event<T>(&mut self, what: &str, mut pick: impl FnMut(NetEvent) -> Option<T>) -> T {
         soon(what, async {
             loop {
                 let event = self.events.recv().await.expect("the net task lives");
@@ -106,7 +106,7 @@ impl Node {
         .await
     }
 
-    pub(super) async fn inbound(&mut self) -> (InboundToken, PeerName, Frame) {
+    pub(crate) async fn inbound(&mut self) -> (InboundToken, PeerName, Frame) {
         let pick = |event| match event {
             NetEvent::Inbound { token, from, frame } => Some((token, from, frame)),
             _ => None,
@@ -114,7 +114,7 @@ impl Node {
         self.event("an inbound frame", pick).await
     }
 
-    pub(super) async fn done(&mut self) -> (u64, DeliverOutcome) {
+    pub(crate) async fn done(&mut self) -> (u64, DeliverOutcome) {
         let pick = |event| match event {
             NetEvent::DeliverDone { attempt, outcome } => Some((attempt, outcome)),
             _ => None,
@@ -122,7 +122,7 @@ impl Node {
         self.event("the end of a delivery", pick).await
     }
 
-    pub(super) async fn found(&mut self, query: u64) -> (Vec<(RecordKey, Vec<u8>)>, u32) {
+    pub(crate) async fn found(&mut self, query: u64) -> (Vec<(RecordKey, Vec<u8>)>, u32) {
         let pick = |event| match event {
             NetEvent::Found { query: of, records, asked } if of == query => Some((records, asked)),
             _ => None,
@@ -131,12 +131,12 @@ impl Node {
     }
 
     /// Waits for a status.
-    pub(super) async fn status(&self, what: &str, holds: impl FnMut(&NetStatus) -> bool) -> NetStatus {
+    pub(crate) async fn status(&self, what: &str, holds: impl FnMut(&NetStatus) -> bool) -> NetStatus {
         soon(what, async { self.net.watch().wait_for(holds).await.unwrap().clone() }).await
     }
 
     /// Answers everything that comes in, for ever.
-    pub(super) fn answer_all(mut self, verdict: Verdict) -> NetHandle {
+    pub(crate) fn answer_all(mut self, verdict: Verdict) -> NetHandle {
         let net = self.net.clone();
         tokio::spawn(async move {
             while let Some(event) = self.events.recv().await {
@@ -150,7 +150,7 @@ impl Node {
 }
 
 /// Shows that a node serves others: a frame gets through to it and back comes the verdict.
-pub(super) async fn assert_serves(victim: &mut Node) {
+pub(crate) async fn assert_serves(victim: &mut Node) {
     let mut alice = node(config()).await;
     alice.deliver(1, victim, frame("still there?"));
     let token = loop {

@@ -4,8 +4,8 @@ use super::kit::{check, config, frame, node, seed, soon};
 use crate::{
     clock::Clock,
     net::{
-        DeliverOutcome, DhtMode, NetCommand, NetError, NetEvent, NetSetup, NetStatus, PeerName, PingError, Transport,
-        Verdict, peer_name, spawn,
+        DeliverOutcome, DhtMode, NetCommand, NetConfig, NetError, NetEvent, NetSetup, NetStatus, PeerName, PingError,
+        Transport, Verdict, peer_name, spawn,
     },
 };
 use std::time::Duration;
@@ -62,6 +62,19 @@ async fn the_name_follows_from_the_seed_and_a_stop_frees_the_port_and_hangs_up()
     again.listen = vec![address.split("/p2p/").next().unwrap().to_owned()];
     let (net, _events) = spawn(NetSetup::forgetful(again, seed, check(), Clock::system())).await.unwrap();
     assert_eq!(net.status().listen, vec![address]);
+}
+
+#[tokio::test]
+async fn the_default_configuration_listens_over_tcp_and_quic() {
+    let config = NetConfig::default();
+    let setup = NetSetup::forgetful(config, seed(), check(), Clock::system());
+    let (net, _events) = spawn(setup).await.unwrap();
+    let listen = net.status().listen;
+    assert!(
+        listen.iter().any(|address| address.contains("/tcp/"))
+            && listen.iter().any(|address| address.contains("/quic-v1"))
+    );
+    net.shutdown().await;
 }
 
 #[tokio::test]
