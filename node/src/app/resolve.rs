@@ -178,7 +178,7 @@ impl App {
         let Some(reach) = contact.reach else { return Ok(()) };
         for key in readers_keys(&contact.account, &ReachSecret::from_bytes(reach), w.now) {
             let reading = self.read_records(w, contact, &reach, &[(key, record.to_vec())])?;
-            for descriptor in reading.descriptors.into_values() {
+            if let Some(descriptor) = reading.descriptors.into_values().next() {
                 self.take_log(w, contact, descriptor.log.clone())?;
                 w.put(contact)?;
                 self.take_descriptor(w, contact, descriptor)?;
