@@ -1,6 +1,9 @@
 //! The command line: flags that every verb takes, and the verbs.
 
-use crate::commands::{completions, config, contact, listen, man, me, outbox, peer, read, send, session, status, why};
+use crate::commands::{
+    completions, config, contact, demo, init, listen, man, me, outbox, peer, read, run, send, service, session, status,
+    why,
+};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -36,12 +39,20 @@ pub(crate) struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Make a profile: a new account and its first device
+    Init(init::InitArgs),
+    /// Run the daemon in the foreground
+    Run(run::RunArgs),
     /// Stop the daemon
     Stop,
     /// Show how the daemon is doing
     Status(status::StatusArgs),
+    /// Check this machine, the profile and the network
+    Doctor,
     /// Show how far a message got, step by step
     Why(why::WhyArgs),
+    /// See it work: real daemons on this machine, with a crash in the middle
+    Demo(demo::DemoArgs),
     /// Show my contact code and link; change my name
     Me(me::MeArgs),
     /// People: add, list, requests, accept, verify, rename, block, unblock, remove
@@ -65,6 +76,9 @@ pub(crate) enum Verb {
     /// Settings: show, get, set, validate
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Run the daemon from login on, as a systemd user service
+    #[command(subcommand)]
+    Service(service::ServiceVerb),
     /// Print shell completions
     Completions(completions::CompletionsArgs),
     /// Write man pages into a folder
@@ -91,9 +105,13 @@ mod tests {
     fn the_verbs_of_the_contract_are_there() {
         let verbs = verbs();
         for verb in [
+            "init",
+            "run",
             "stop",
             "status",
+            "doctor",
             "why",
+            "demo",
             "me",
             "contact",
             "send",
@@ -103,6 +121,7 @@ mod tests {
             "peer",
             "session",
             "config",
+            "service",
             "completions",
             "man",
             "version",

@@ -4,17 +4,23 @@
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod contact;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod init;
 pub(crate) mod listen;
 pub(crate) mod man;
 pub(crate) mod me;
 pub(crate) mod outbox;
 pub(crate) mod peer;
 pub(crate) mod read;
+pub(crate) mod run;
 pub(crate) mod send;
+pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod version;
+pub(crate) mod welcome;
 pub(crate) mod why;
 
 use crate::args::Verb;
@@ -23,19 +29,26 @@ use crate::failure::Outcome;
 use kith_node::{Code, UserError};
 use tokio::runtime::{Builder, Runtime};
 
-/// Makes the runtime.
-pub(crate) fn runtime() -> Result<Runtime, UserError> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|e| UserError::new(Code::Io, format!("could not start: {e}")))
+/// Makes the runtime a verb needs: the daemon all cores, the rest one thread.
+pub(crate) fn runtime(verb: Option<&Verb>) -> Result<Runtime, UserError> {
+    let mut builder = match verb {
+        Some(Verb::Run(_)) => Builder::new_multi_thread(),
+        _ => Builder::new_current_thread(),
+    };
+    builder.enable_all().build().map_err(|e| UserError::new(Code::Io, format!("could not start: {e}")))
 }
 
 /// Carries a verb out.
 pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
     match verb {
-        None => Err(UserError::new(Code::Usage, "no command given").hint("kith --help").into()),
+        None => welcome::run(context).await,
+        Some(Verb::Init(args)) => init::run(args, context).await,
+        Some(Verb::Run(args)) => run::run(args, context).await,
         Some(Verb::Stop) => stop::run(context).await,
         Some(Verb::Status(args)) => status::run(args, context).await,
+        Some(Verb::Doctor) => doctor::run(context).await,
         Some(Verb::Why(args)) => why::run(args, context).await,
+        Some(Verb::Demo(args)) => demo::run(args, context).await,
         Some(Verb::Me(args)) => me::run(args, context).await,
         Some(Verb::Contact(verb)) => contact::run(verb, context).await,
         Some(Verb::Send(args)) => send::run(args, context).await,
@@ -45,6 +58,7 @@ pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
         Some(Verb::Peer(verb)) => peer::run(verb, context).await,
         Some(Verb::Session(verb)) => session::run(verb, context).await,
         Some(Verb::Config(verb)) => config::run(verb, context),
+        Some(Verb::Service(verb)) => service::run(verb, context).await,
         Some(Verb::Completions(args)) => completions::run(args, context),
         Some(Verb::Man(args)) => man::run(args, context),
         Some(Verb::Version) => version::run(context),

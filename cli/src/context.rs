@@ -36,7 +36,9 @@ impl Context {
             Some(home) => {
                 let home = std::path::absolute(home)
                     .map_err(|e| UserError::new(Code::Usage, format!("--home does not name a folder: {e}")))?;
-                let kith = format!("kith --home {}", quoted(&home));
+                // Whoever set KITH_HOME need not type it again.
+                let set = std::env::var_os("KITH_HOME").is_some_and(|value| Path::new(&value) == home);
+                let kith = if set { "kith".to_owned() } else { format!("kith --home {}", quoted(&home)) };
                 (Paths::in_home(&home, runtime.as_deref()), kith, None)
             }
             None => {
@@ -46,6 +48,14 @@ impl Context {
             }
         };
         Ok(Self { client: Client::new(&paths.socket), paths, out, kith, profile })
+    }
+
+    /// Makes the commands in an error's hint mean this profile; scripts read hints as they are.
+    pub(crate) fn localize(&self, mut error: UserError) -> UserError {
+        if !self.out.is_json() && !error.hint.contains("--home") && !error.hint.contains("--profile") {
+            error.hint = error.hint.replace("kith ", &format!("{} ", self.kith));
+        }
+        error
     }
 }
 
@@ -100,6 +110,15 @@ mod tests {
         let context = context(Some("/x"), "ignored").unwrap();
         assert!(context.paths.config.starts_with("/x") && context.paths.socket.starts_with("/x"));
         assert_eq!(context.profile, None);
+    }
+
+    #[test]
+    fn hints_name_the_profile_they_are_about() {
+        let context = context(Some("/x"), "default").unwrap();
+        let hint = |text: &str| context.localize(UserError::new(Code::Failed, "m").hint(text)).hint;
+        assert_eq!(hint("kith run"), "kith --home /x run");
+        assert_eq!(hint("kith --home /x run"), "kith --home /x run");
+        assert_eq!(hint("chmod 700 /x"), "chmod 700 /x");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use kith_node::clock::Clock;
 use kith_node::{Code, UserError};
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Longest answer to a prompt in bytes.
 const ANSWER_MAX: u64 = 4096;
@@ -65,6 +66,22 @@ fn text_of(from: impl Read, limit: usize) -> Result<String, UserError> {
 /// Says that stdin could not be read.
 fn cannot_read(error: &io::Error) -> UserError {
     UserError::new(Code::Io, format!("could not read stdin: {error}"))
+}
+
+/// Returns when the user, or the system, asks this command to end (SIGINT, SIGTERM, SIGHUP).
+pub(crate) async fn interrupted() -> UserError {
+    let error = UserError::new(Code::Interrupted, "interrupted");
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        // Without handlers the signals do what they always do.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => error,
+        _ = terminate.recv() => error,
+        _ = hang_up.recv() => error,
+    }
 }
 
 /// Reads a duration such as `500ms`, `20s`, `5m`, `2h`, `7d`.

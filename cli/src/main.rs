@@ -1,13 +1,14 @@
 //! The `kith` command: arguments and output; everything else is asked of the daemon.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
-#![allow(dead_code, unused_imports, reason = "the verbs that start daemons come with the daemon")]
 
 mod args;
 mod commands;
 mod context;
 mod failure;
 mod input;
+mod passphrase;
 mod render;
+mod spawn;
 
 use args::Cli;
 use clap::Parser;
@@ -27,11 +28,14 @@ fn main() -> ExitCode {
     };
     let out = Output::new(cli.global.json);
     let ended = Context::new(&cli.global, out).map_err(Failure::from).and_then(|context| {
-        let runtime = commands::runtime()?;
+        let runtime = commands::runtime(cli.command.as_ref())?;
         let ended = runtime.block_on(commands::run(cli.command, &context));
         // A prompt or a read of stdin may still sit in a blocking thread: do not wait for it.
         runtime.shutdown_background();
-        ended
+        ended.map_err(|failure| match failure {
+            Failure::Told(error) => Failure::Told(context.localize(error)),
+            Failure::ReaderGone => Failure::ReaderGone,
+        })
     });
     match ended {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::{TempDir, tempdir};
 
@@ -111,6 +112,16 @@ fn help_and_version_are_data() {
 }
 
 #[test]
+fn kith_alone_without_a_terminal_is_short_help_and_exit_2() {
+    let place = Place::new();
+    let output = place.kith(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).contains("Usage: kith"));
+    assert_eq!(place.error(&[], b"").1, "usage");
+}
+
+#[test]
 fn without_a_daemon_every_verb_that_needs_one_exits_3() {
     let place = Place::new();
     for args in [
@@ -168,6 +179,19 @@ fn a_text_that_cannot_be_a_message_is_named_before_anything_is_asked_of_the_daem
 }
 
 #[test]
+fn a_secret_is_never_asked_for_without_a_terminal() {
+    let place = Place::new();
+    let (exit, code, error) = place.error(&["init", "--name", "alice"], b"");
+    assert_eq!((exit, code.as_str()), (2, "input_needed"));
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("--passphrase-file") && hint.contains("--no-passphrase"));
+    assert!(!place.home().exists(), "nothing may be made before the question is answered");
+    let (exit, code, _) = place.error(&["init", "--passphrase-file", "-"], b"\n");
+    assert_eq!((exit, code.as_str()), (2, "usage"), "an empty passphrase is none");
+    assert_eq!(place.error(&["init", "--name", "a\u{202e}b", "--no-passphrase"], b"").1, "bad_name");
+}
+
+#[test]
 fn settings_are_shown_set_and_checked() {
     let place = Place::new();
     let show: Value = serde_json::from_slice(&place.kith(&["config", "show", "--json"]).stdout).unwrap();
@@ -184,7 +208,7 @@ fn settings_are_shown_set_and_checked() {
     assert_eq!(place.error(&["config", "validate", "/nowhere.toml"], b"").0, 4);
 
     std::fs::write(place.home().join("config.toml"), "[network]\nmdns = true\nlissten = []\n").unwrap();
-    for args in [&["config", "validate"][..], &["config", "show"]] {
+    for args in [&["config", "validate"][..], &["config", "show"], &["run"]] {
         let (exit, code, error) = place.error(args, b"");
         assert_eq!((exit, code.as_str()), (2, "config_invalid"), "{args:?}");
         assert!(error["message"].as_str().unwrap().contains("line 3, column 1: unknown field `lissten`"), "{error}");
@@ -210,4 +234,39 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_socket_path_too_long_for_the_system_moves_or_is_named() {
+    let place = Place::new();
+    let long = place.dir.path().join("x".repeat(120));
+    let run = |runtime: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kith"));
+        command.env_clear().env("HOME", place.dir.path()).arg("--home").arg(&long).args(["doctor", "--json"]);
+        if let Some(runtime) = runtime {
+            command.env("XDG_RUNTIME_DIR", runtime);
+        }
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let items = report["items"].as_array().unwrap().clone();
+        items.into_iter().find(|i| i["name"] == "socket").unwrap()
+    };
+    let alone = run(None);
+    assert_eq!(alone["state"], "problem");
+    assert!(alone["fix"].as_str().unwrap().contains("--home"));
+    assert_eq!(run(Some(place.dir.path()))["state"], "ok");
+}
+
+#[test]
+fn doctor_without_a_profile_says_what_to_do_and_exits_1() {
+    let place = Place::new();
+    let output = place.kith(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let find = |name: &str| report["items"].as_array().unwrap().iter().find(|i| i["name"] == name).unwrap().clone();
+    assert_eq!(find("profile")["state"], "problem");
+    assert!(find("profile")["fix"].as_str().unwrap().ends_with(" init"));
+    assert_eq!(find("daemon")["state"], "note");
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "failed");
 }

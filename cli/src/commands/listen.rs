@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::failure::Outcome;
+use crate::input;
 use clap::Args;
 use kith_node::api::types::{Event, EventKind};
-use kith_node::{Code, UserError};
 use std::time::Duration;
 
 /// How long to wait for a daemon that went away.
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: ListenArgs, context: &Context) -> Outcome {
     while left != Some(0) {
         let event = tokio::select! {
             event = events.next() => event?,
-            _ = tokio::signal::ctrl_c() => return Err(UserError::new(Code::Interrupted, "interrupted").into()),
+            error = input::interrupted() => return Err(error.into()),
         };
         if accounts.is_empty() || about(&event).is_some_and(|account| accounts.contains(&account)) {
             context.out.one(&event)?;

@@ -1,0 +1,111 @@
+//! `kith demo`: real daemons on this machine, messages both ways, a crash in the middle, and what became of them.
+
+mod people;
+mod stage;
+
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::input;
+use clap::Args;
+use kith_node::{Code, UserError};
+use people::Person;
+use stage::Stage;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long any one thing may take before the demo has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many messages are under way when one side is killed.
+const BURST: usize = 20;
+
+/// After how many of them it is killed.
+const KILL_AFTER: usize = 8;
+
+/// How to show it.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Leave the folders there, to look into
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Shows it, and cleans up however it ends.
+pub(crate) async fn run(args: DemoArgs, context: &Context) -> Outcome {
+    let stage = Stage::build(context.out, args.keep)?;
+    let ended = tokio::select! {
+        ended = play(&stage) => ended,
+        error = input::interrupted() => Err(error.into()),
+    };
+    if let Err(Failure::Told(error)) = &ended {
+        stage.failed(error);
+    }
+    ended
+}
+
+/// Plays all acts.
+async fn play(stage: &Stage) -> Outcome {
+    stage.title("Two people on this machine, each with a daemon of their own. No server anywhere.")?;
+    let mut alice = Person::create(stage, "alice").await?;
+    let mut bob = Person::create(stage, "bob").await?;
+    alice.start(stage, &[]).await?;
+    bob.start(stage, &[alice.address()?]).await?;
+
+    stage.title("They add each other by contact code: that is all it takes.")?;
+    alice.add(stage, &bob).await?;
+    bob.add(stage, &alice).await?;
+
+    stage.title("A message each way, encrypted end to end, acknowledged by the other person's device.")?;
+    alice.send_and_show(stage, &bob, "hi bob, can you read this?").await?;
+    bob.send_and_show(stage, &alice, "hi alice, every word.").await?;
+
+    stage.title("Now alice writes a lot, and bob's machine dies in the middle (kill -9).")?;
+    crash(stage, &alice, &mut bob).await?;
+
+    stage.title("Bob's machine comes back. Nothing that was accepted is lost, nothing comes twice.")?;
+    recover(stage, &alice, &mut bob).await?;
+    alice.stop(stage).await?;
+    bob.stop(stage).await?;
+    stage.finish()
+}
+
+/// Sends a burst and kills the receiver in the middle of it.
+async fn crash(stage: &Stage, alice: &Person, bob: &mut Person) -> Outcome {
+    for n in 1..=BURST {
+        let sent = alice.send(stage, bob, &format!("message {n} of {BURST}")).await?;
+        if n == KILL_AFTER {
+            bob.kill(stage).await?;
+        }
+        stage.sent(alice, bob, &sent)?;
+    }
+    let waiting = alice.client()?.outbox().await?.len();
+    stage.step(
+        "outbox",
+        serde_json::json!({"who": alice.name, "waiting": waiting}),
+        &format!("alice's outbox: {waiting} wait on her disk for bob"),
+    )
+}
+
+/// Starts the receiver again and checks that everything is there once.
+async fn recover(stage: &Stage, alice: &Person, bob: &mut Person) -> Outcome {
+    bob.start(stage, &[alice.address()?]).await?;
+    // A person would just wait; asking for an attempt now keeps the demo short.
+    alice.client()?.retry(None).await?;
+    let read = bob.read_until(alice, 1 + BURST, PATIENCE).await?;
+    alice.all_delivered(bob, PATIENCE).await?;
+    let ids: BTreeSet<_> = read.iter().map(|m| m.id).collect();
+    let (total, unique) = (read.len(), ids.len());
+    let bodies: BTreeSet<_> = read.iter().map(|m| m.body.clone()).collect();
+    let missing: Vec<_> = (1..=BURST).filter(|n| !bodies.contains(&format!("message {n} of {BURST}"))).collect();
+    let whole = missing.is_empty() && total == unique && total == 1 + BURST;
+    let fields = serde_json::json!({"who": bob.name, "read": total, "unique": unique, "missing": missing, "ok": whole});
+    stage.step(
+        "recovered",
+        fields,
+        &format!("bob reads {total} messages from alice, {unique} different, {} missing", missing.len()),
+    )?;
+    if whole {
+        return Ok(());
+    }
+    Err(UserError::new(Code::Failed, "messages were lost or came twice").hint("this is a bug: kith demo --keep").into())
+}

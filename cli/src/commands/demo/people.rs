@@ -1,0 +1,218 @@
+//! The people of the demo: a profile and a daemon process each.
+
+use super::PATIENCE;
+use super::stage::Stage;
+use crate::failure::{Failure, Outcome};
+use crate::render::message_state;
+use crate::spawn::{Daemon, Launch, path_text, this_program};
+use kith_node::api::types::DeliveryState;
+use kith_node::api::types::{ErrorBody, EventKind, Message, SendReply};
+use kith_node::api::{Events, ReadRequest};
+use kith_node::{Client, Code, UserError};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One person.
+#[derive(Debug)]
+pub(super) struct Person {
+    /// What they are called.
+    pub(super) name: &'static str,
+    home: PathBuf,
+    daemon: Option<Daemon>,
+}
+
+/// What `kith init --json` says.
+#[derive(Deserialize)]
+struct Created {
+    account: String,
+    device: String,
+}
+
+impl Person {
+    /// Makes a profile with `kith init`.
+    pub(super) async fn create(stage: &Stage, name: &'static str) -> Result<Self, Failure> {
+        let home = stage.home(name);
+        let mut command = this_program()?;
+        command.args(["--home", &path_text(&home)?, "init", "--name", name, "--no-passphrase", "--json"]);
+        let output =
+            command.output().await.map_err(|e| UserError::new(Code::Io, format!("could not start kith: {e}")))?;
+        let Ok(created) = serde_json::from_slice::<Created>(&output.stdout) else {
+            let error = serde_json::from_slice::<ErrorBody>(&output.stderr).map(|body| body.error);
+            return Err(error.unwrap_or_else(|_| UserError::new(Code::Failed, "kith init failed")).into());
+        };
+        let fields = serde_json::json!({"who": name, "account": created.account, "device": created.device});
+        let short: String = created.account.chars().take(12).collect();
+        stage.step("init", fields, &format!("{name} has an identity now: {short}…, made on this machine"))?;
+        Ok(Self { name, home, daemon: None })
+    }
+
+    /// Starts the daemon with `kith run`.
+    pub(super) async fn start(&mut self, stage: &Stage, bootstrap: &[String]) -> Outcome {
+        let mut args: Vec<String> =
+            ["--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"]
+                .map(str::to_owned)
+                .to_vec();
+        for address in bootstrap {
+            args.extend(["--bootstrap".to_owned(), address.clone()]);
+        }
+        let launch = Launch {
+            select: vec!["--home".to_owned(), path_text(&self.home)?],
+            args,
+            log: stage.folder().join(format!("{}.log", self.name)),
+            ..Launch::default()
+        };
+        let daemon = Daemon::start(launch).await?;
+        let fields = serde_json::json!({"who": self.name, "pid": daemon.pid, "peer": daemon.ready.peer, "listen": daemon.ready.listen});
+        let text = format!("{}'s daemon runs (process {}, on 127.0.0.1)", self.name, daemon.pid);
+        self.daemon = Some(daemon);
+        stage.step("run", fields, &text)
+    }
+
+    /// Returns the daemon.
+    fn daemon(&self) -> Result<&Daemon, UserError> {
+        self.daemon.as_ref().ok_or_else(|| UserError::internal("a person of the demo has no daemon"))
+    }
+
+    /// Returns the client.
+    pub(super) fn client(&self) -> Result<&Client, UserError> {
+        self.daemon().map(|d| &d.client)
+    }
+
+    /// Returns an address that others can start from.
+    pub(super) fn address(&self) -> Result<String, UserError> {
+        let ready = &self.daemon()?.ready;
+        let Some(address) = ready.listen.first() else {
+            return Err(UserError::new(Code::Failed, "the daemon listens nowhere"));
+        };
+        let whole = address.contains("/p2p/");
+        Ok(if whole { address.clone() } else { format!("{address}/p2p/{}", ready.peer) })
+    }
+
+    /// Adds the other person by their link.
+    pub(super) async fn add(&self, stage: &Stage, other: &Self) -> Outcome {
+        let link = other.client()?.me().await?.url;
+        let contact = self.client()?.add_contact(&link, Some(other.name)).await?;
+        let fields = serde_json::json!({"who": self.name, "added": other.name, "account": contact.account.to_string()});
+        let short: String = link.chars().take(40).collect();
+        stage.step("contact", fields, &format!("{}: kith contact add {short}…", self.name))
+    }
+
+    /// Sends a message; the daemon has it on disk when this returns.
+    pub(super) async fn send(&self, _: &Stage, to: &Self, body: &str) -> Result<SendReply, UserError> {
+        self.client()?.send_text(&format!("@{}", to.name), body).await
+    }
+
+    /// Sends a message, shows its states as they come, and checks that the other side has it.
+    pub(super) async fn send_and_show(&self, stage: &Stage, to: &Self, body: &str) -> Outcome {
+        let mut events = self.client()?.events(None).await?;
+        let sent = self.send(stage, to, body).await?;
+        stage.step(
+            "sent",
+            serde_json::json!({"from": self.name, "to": to.name, "id": sent.id.to_string(), "state": sent.state}),
+            &format!("{} → {}: {body}", self.name, to.name),
+        )?;
+        let shown = self.show_states(stage, &mut events, &sent);
+        match tokio::time::timeout(PATIENCE, shown).await {
+            Ok(shown) => shown?,
+            Err(_) => return Err(late(&format!("{}'s message did not arrive", self.name)).into()),
+        }
+        let read = to.read_until(self, 1, PATIENCE).await?;
+        if read.iter().filter(|m| m.id == sent.id && m.body == body).count() == 1 {
+            return Ok(());
+        }
+        Err(UserError::new(Code::Failed, format!("{} does not read what {} wrote", to.name, self.name)).into())
+    }
+
+    /// Shows the states of a message until it is delivered.
+    async fn show_states(&self, stage: &Stage, events: &mut Events, sent: &SendReply) -> Outcome {
+        loop {
+            let EventKind::Receipt(receipt) = events.next().await?.kind else { continue };
+            if receipt.id != sent.id {
+                continue;
+            }
+            let fields = serde_json::json!({"who": self.name, "id": sent.id.to_string(), "state": receipt.state, "at": receipt.at});
+            let state = message_state(receipt.state, receipt.delivered, receipt.members, stage.style());
+            stage.step("state", fields, &format!("    {state}"))?;
+            match receipt.state {
+                DeliveryState::Delivered | DeliveryState::Read => return Ok(()),
+                DeliveryState::Failed => {
+                    let why = receipt.error.unwrap_or_default();
+                    return Err(UserError::new(Code::Failed, format!("the message failed: {why}")).into());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until so many messages of the other person can be read here; returns them.
+    pub(super) async fn read_until(
+        &self,
+        from: &Self,
+        count: usize,
+        time: Duration,
+    ) -> Result<Vec<Message>, UserError> {
+        let client = self.client()?;
+        let mut events = client.events(None).await?;
+        let request = ReadRequest { with: format!("@{}", from.name), limit: Some(1000), ..ReadRequest::default() };
+        let all_there = async {
+            loop {
+                let mut read = client.read(&request).await?;
+                read.retain(|m| !m.outgoing);
+                if read.len() >= count {
+                    return Ok(read);
+                }
+                events.next().await?;
+            }
+        };
+        match tokio::time::timeout(time, all_there).await {
+            Ok(read) => read,
+            Err(_) => Err(late(&format!("{} has not got all messages", self.name))),
+        }
+    }
+
+    /// Waits until everything written to the other person is acknowledged by them.
+    pub(super) async fn all_delivered(&self, to: &Self, time: Duration) -> Result<(), UserError> {
+        let client = self.client()?;
+        let mut events = client.events(None).await?;
+        let request = ReadRequest { with: format!("@{}", to.name), limit: Some(1000), ..ReadRequest::default() };
+        let delivered = |m: &Message| matches!(m.state, DeliveryState::Delivered | DeliveryState::Read);
+        let all = async {
+            while !client.read(&request).await?.iter().filter(|m| m.outgoing).all(delivered) {
+                events.next().await?;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(time, all).await {
+            Ok(ended) => ended,
+            Err(_) => Err(late(&format!("{} has not got all receipts", self.name))),
+        }
+    }
+
+    /// Kills the daemon as a power cut would.
+    pub(super) async fn kill(&mut self, stage: &Stage) -> Outcome {
+        let Some(mut daemon) = self.daemon.take() else { return Err(UserError::internal("nothing to kill").into()) };
+        daemon.kill().await?;
+        let fields = serde_json::json!({"who": self.name, "pid": daemon.pid, "signal": "SIGKILL"});
+        stage.step("kill", fields, &format!("kill -9 {}   ({}'s daemon is gone)", daemon.pid, self.name))
+    }
+
+    /// Stops the daemon in order.
+    pub(super) async fn stop(&mut self, stage: &Stage) -> Outcome {
+        let Some(mut daemon) = self.daemon.take() else { return Ok(()) };
+        daemon.client.stop().await?;
+        let ended = tokio::time::timeout(PATIENCE, daemon.ended()).await;
+        ended.map_err(|_| late(&format!("{}'s daemon did not stop", self.name)))??;
+        stage.step(
+            "stop",
+            serde_json::json!({"who": self.name, "pid": daemon.pid}),
+            &format!("{} goes offline", self.name),
+        )
+    }
+}
+
+/// Says that something took too long.
+fn late(what: &str) -> UserError {
+    UserError::new(Code::Timeout, format!("{what} within {} s", PATIENCE.as_secs()))
+        .hint("kith demo --keep leaves the logs")
+}

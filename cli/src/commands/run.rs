@@ -1,0 +1,99 @@
+//! `kith run`
+
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::passphrase::PassphraseArgs;
+use crate::render::{Show, Style, clean_line};
+use clap::Args;
+use kith_node::config::{Config, Dht};
+use kith_node::daemon::{self, DaemonOptions, Ready};
+use kith_node::net::DhtMode;
+use kith_node::profile::{self, Key};
+use kith_node::{UserError, log};
+use serde::Serialize;
+
+/// How to run.
+#[derive(Debug, Default, Args)]
+pub(crate) struct RunArgs {
+    /// Listen on this address instead of the configured ones (may be repeated)
+    #[arg(long, value_name = "MULTIADDR")]
+    listen: Vec<String>,
+    /// Start from this peer, beside the configured ones (may be repeated)
+    #[arg(long, value_name = "MULTIADDR")]
+    bootstrap: Vec<String>,
+    /// Do not look for peers on the same network
+    #[arg(long)]
+    no_mdns: bool,
+    /// Start although the clock is far from what this profile has seen
+    #[arg(long)]
+    accept_clock: bool,
+    /// Where the passphrase comes from.
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// The first line: the daemon takes requests.
+#[derive(Serialize)]
+struct ReadyLine {
+    event: &'static str,
+    peer: String,
+    listen: Vec<String>,
+    socket: String,
+    web: Option<String>,
+}
+
+impl Show for ReadyLine {
+    fn human(&self, style: Style) -> String {
+        let listen: Vec<String> = self.listen.iter().map(|a| format!("\n  {}", clean_line(a))).collect();
+        format!("{} · {}{}", style.good("ready"), clean_line(&self.socket), listen.concat())
+    }
+}
+
+impl From<Ready> for ReadyLine {
+    fn from(ready: Ready) -> Self {
+        Self { event: "ready", peer: ready.peer, listen: ready.listen, socket: ready.socket, web: None }
+    }
+}
+
+/// Runs the daemon until it is asked to stop.
+pub(crate) async fn run(args: RunArgs, context: &Context) -> Outcome {
+    let config = Config::load(&context.paths.config)?;
+    log::start(std::env::var("KITH_LOG").ok().as_deref().unwrap_or(&config.log.filter))?;
+    let options = options(args, config, context)?;
+    let mut told: Outcome = Ok(());
+    let ended = daemon::run(options, |ready| {
+        told = context.out.one(&ReadyLine::from(ready));
+        context.out.note("Ctrl-C stops; in another terminal: kith me, kith contact add CODE, kith send @NAME TEXT");
+    })
+    .await;
+    match told {
+        // A daemon whose starter stopped reading goes on: only its first line was asked for.
+        Ok(()) | Err(Failure::ReaderGone) => ended.map_err(Into::into),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts arguments and settings together.
+fn options(args: RunArgs, config: Config, context: &Context) -> Result<DaemonOptions, UserError> {
+    let key = if profile::needs_passphrase(&context.paths.home)? {
+        Key::Passphrase(args.passphrase.read(context.out, false)?)
+    } else {
+        Key::File
+    };
+    let mut bootstrap = config.network.bootstrap;
+    bootstrap.extend(args.bootstrap);
+    Ok(DaemonOptions {
+        paths: context.paths.clone(),
+        key,
+        listen: if args.listen.is_empty() { config.network.listen } else { args.listen },
+        announce: config.network.announce,
+        bootstrap,
+        mdns: config.network.mdns && !args.no_mdns,
+        dht: match config.network.dht {
+            Dht::Auto => DhtMode::Auto,
+            Dht::Server => DhtMode::Server,
+            Dht::Client => DhtMode::Client,
+        },
+        accept_clock: args.accept_clock,
+    })
+}

@@ -1,0 +1,260 @@
+//! `kith service`: a hardened systemd user unit. It writes the file and says what to type; it starts nothing itself.
+
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::input;
+use crate::render::{Show, Style, clean_line};
+use clap::{Args, Subcommand};
+use etcetera::BaseStrategy;
+use kith_node::{Code, UserError, profile};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What to do with the service.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceVerb {
+    /// Write the unit and say what to type
+    Install(InstallArgs),
+    /// Remove the unit
+    Uninstall,
+    /// Show the daemon's log
+    Logs(LogsArgs),
+}
+
+/// How the service opens the profile.
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// A file with the passphrase, handed to the service as a systemd credential
+    #[arg(long, value_name = "F")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// Which part of the log.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Follow
+    #[arg(short)]
+    f: bool,
+}
+
+/// What was done with the unit.
+#[derive(Serialize)]
+struct Unit {
+    unit: String,
+    path: String,
+    installed: bool,
+    changed: bool,
+    next: Vec<String>,
+}
+
+impl Show for Unit {
+    fn human(&self, _: Style) -> String {
+        let done = match (self.installed, self.changed) {
+            (true, true) => "wrote",
+            (true, false) => "already there:",
+            (false, true) => "removed",
+            (false, false) => "not there:",
+        };
+        let mut text = format!("{done} {}", clean_line(&self.path));
+        if !self.next.is_empty() {
+            text.push_str(&format!("\nnow type:\n  {}", self.next.join("\n  ")));
+        }
+        text
+    }
+}
+
+/// Carries out what to do with the service.
+pub(crate) async fn run(verb: ServiceVerb, context: &Context) -> Outcome {
+    match verb {
+        ServiceVerb::Install(args) => install(args, context),
+        ServiceVerb::Uninstall => uninstall(context),
+        ServiceVerb::Logs(args) => logs(args, context).await,
+    }
+}
+
+/// Names the unit of a profile.
+fn unit_name(context: &Context) -> String {
+    match context.profile.as_deref() {
+        Some("default") => "kith.service".to_owned(),
+        Some(profile) => format!("kith-{profile}.service"),
+        // A unit name holds no slashes; the last part of the folder tells profiles apart well enough for a person.
+        None => {
+            let last = context.paths.home.file_name().unwrap_or_default().to_string_lossy();
+            let last: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            format!("kith-home-{last}.service")
+        }
+    }
+}
+
+/// Returns where user units lie.
+fn unit_path(context: &Context) -> Result<PathBuf, UserError> {
+    let base = etcetera::base_strategy::Xdg::new()
+        .map_err(|_| UserError::new(Code::Usage, "this user has no home folder for units"))?;
+    Ok(base.config_dir().join("systemd/user").join(unit_name(context)))
+}
+
+fn install(args: InstallArgs, context: &Context) -> Outcome {
+    let sealed = profile::needs_passphrase(&context.paths.home);
+    if matches!(&sealed, Err(e) if e.code == Code::NoProfile)
+        || matches!(sealed, Ok(true)) && args.passphrase_file.is_none()
+    {
+        return Err(match sealed {
+            Err(error) => error,
+            Ok(_) => input::needed("the profile has a passphrase", "--passphrase-file F"),
+        }
+        .into());
+    }
+    let passphrase = args.passphrase_file.map(|f| std::path::absolute(&f).unwrap_or(f));
+    let exe = std::env::current_exe().map_err(|e| UserError::new(Code::Io, format!("where is kith? {e}")))?;
+    let text = unit_text(&exe, context, passphrase.as_deref());
+    let path = unit_path(context)?;
+    let changed = std::fs::read_to_string(&path).ok().as_deref() != Some(text.as_str());
+    if changed {
+        let write = || {
+            std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+            std::fs::write(&path, &text)
+        };
+        write().map_err(|e| UserError::new(Code::Io, format!("could not write {}: {e}", path.display())))?;
+    }
+    let unit = unit_name(context);
+    let next = vec![
+        "systemctl --user daemon-reload".to_owned(),
+        format!("systemctl --user enable --now {unit}"),
+        "loginctl enable-linger    # to stay reachable after you log out".to_owned(),
+        format!("{} status --wait", context.kith),
+    ];
+    context.out.one(&Unit { unit, path: path.display().to_string(), installed: true, changed, next })
+}
+
+fn uninstall(context: &Context) -> Outcome {
+    let (path, unit) = (unit_path(context)?, unit_name(context));
+    let changed = match std::fs::remove_file(&path) {
+        Ok(()) => true,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+        Err(e) => return Err(UserError::new(Code::Io, format!("could not remove {}: {e}", path.display())).into()),
+    };
+    // What `systemctl --user enable` made.
+    if let Some(folder) = path.parent() {
+        let _ = std::fs::remove_file(folder.join("default.target.wants").join(&unit));
+    }
+    let next = if changed {
+        vec![format!("systemctl --user stop {unit}"), "systemctl --user daemon-reload".to_owned()]
+    } else {
+        Vec::new()
+    };
+    context.out.one(&Unit { unit, path: path.display().to_string(), installed: false, changed, next })
+}
+
+async fn logs(args: LogsArgs, context: &Context) -> Outcome {
+    let mut command = tokio::process::Command::new("journalctl");
+    command.args(["--user", "--unit", &unit_name(context)]);
+    if args.f {
+        command.arg("--follow");
+    }
+    let status = command.status().await.map_err(|e| {
+        UserError::new(Code::NotFound, format!("could not start journalctl: {e}"))
+            .hint("the daemon logs to stderr: KITH_LOG=info kith run")
+    })?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(UserError::new(Code::Failed, "journalctl failed").hint("kith service install").into())
+}
+
+/// Writes the unit. It may write the profile and the socket's folder, nothing else (systemd.exec(5)).
+fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String {
+    let paths = &context.paths;
+    let select = match &context.profile {
+        Some(profile) => format!("--profile {profile}"),
+        None => format!("--home {}", unit_quoted(&paths.home)),
+    };
+    let credential = passphrase.map_or_else(String::new, |file| {
+        format!(
+            "LoadCredential=kith.passphrase:{}\nEnvironment=KITH_PASSPHRASE_FILE=%d/kith.passphrase\n",
+            file.display().to_string().replace('%', "%%")
+        )
+    });
+    let folder = paths.socket.parent().unwrap_or(&paths.home);
+    format!(
+        "[Unit]\n\
+         Description=Kith messenger\n\
+         Documentation=man:kith(1)\n\
+         After=network-online.target\n\
+         \n\
+         [Service]\n\
+         ExecStart={exe} {select} run\n\
+         {credential}\
+         Restart=on-failure\n\
+         RestartSec=2\n\
+         TimeoutStopSec=30\n\
+         UMask=0077\n\
+         NoNewPrivileges=yes\n\
+         ProtectSystem=strict\n\
+         ProtectHome=read-only\n\
+         ReadWritePaths={home} -{folder}\n\
+         PrivateTmp=yes\n\
+         PrivateDevices=yes\n\
+         ProtectClock=yes\n\
+         ProtectControlGroups=yes\n\
+         ProtectKernelLogs=yes\n\
+         ProtectKernelModules=yes\n\
+         ProtectKernelTunables=yes\n\
+         ProtectHostname=yes\n\
+         ProtectProc=invisible\n\
+         RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n\
+         RestrictNamespaces=yes\n\
+         RestrictRealtime=yes\n\
+         RestrictSUIDSGID=yes\n\
+         LockPersonality=yes\n\
+         MemoryDenyWriteExecute=yes\n\
+         SystemCallArchitectures=native\n\
+         SystemCallFilter=@system-service\n\
+         SystemCallErrorNumber=EPERM\n\
+         LimitCORE=0\n\
+         \n\
+         [Install]\n\
+         WantedBy=default.target\n",
+        exe = unit_quoted(exe),
+        home = unit_quoted(&paths.home),
+        folder = unit_quoted(folder),
+    )
+}
+
+/// Writes a path as one word of a unit file (systemd.syntax(7): C escapes in quotes, % doubled, $ doubled).
+fn unit_quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Global;
+    use crate::render::Output;
+
+    fn context(home: &str) -> Context {
+        let global = Global { home: Some(home.into()), profile: "default".into(), json: false };
+        Context::new(&global, Output::new(false)).unwrap()
+    }
+
+    #[test]
+    fn the_unit_runs_this_profile_and_may_write_nothing_else() {
+        let text = unit_text(Path::new("/usr/bin/kith"), &context("/home/a b/100%"), Some(Path::new("/etc/pass")));
+        assert!(text.contains("ExecStart=\"/usr/bin/kith\" --home \"/home/a b/100%%\" run\n"), "{text}");
+        assert!(text.contains("ReadWritePaths=\"/home/a b/100%%\" "));
+        assert!(text.contains("LoadCredential=kith.passphrase:/etc/pass\n"));
+        for rule in
+            ["NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=read-only", "MemoryDenyWriteExecute=yes"]
+        {
+            assert!(text.contains(rule));
+        }
+        assert!(!unit_text(Path::new("/k"), &context("/h"), None).contains("Credential"));
+    }
+
+    #[test]
+    fn quoting_leaves_nothing_to_expand() {
+        assert_eq!(unit_quoted(Path::new("/a\"b\\c$d%e")), "\"/a\\\"b\\\\c$$d%%e\"");
+        assert_eq!(unit_name(&context("/x/my home")), "kith-home-my-home.service");
+    }
+}
