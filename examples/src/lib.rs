@@ -1,1 +1,1 @@
-//! Kith.
+//! Small programs on Kith's client: see `src/bin/`.
