@@ -305,12 +305,10 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Arrive { to, from, attempt, frame, life } => {
-                if self.people[to].is_up() {
-                    let token = self.people[to].expects_answer(from, attempt, life);
-                    let from = self.people[from].peer();
-                    self.handle(to, vec![Input::Net(NetEvent::Inbound { token, from, frame })]);
-                }
+            Happening::Arrive { to, from, attempt, frame, life } if self.people[to].is_up() => {
+                let token = self.people[to].expects_answer(from, attempt, life);
+                let from = self.people[from].peer();
+                self.handle(to, vec![Input::Net(NetEvent::Inbound { token, from, frame })]);
             }
             Happening::Answered { to, attempt, outcome, life } if self.people[to].alive(life) => {
                 self.handle(to, vec![Input::Net(NetEvent::DeliverDone { attempt, outcome })]);

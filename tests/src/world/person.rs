@@ -7,7 +7,10 @@ use kith_node::{
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret};
 use kith_store::{Disk, MemoryDisk, Store, Unlock};
-use rand_chacha::{ChaCha20Rng, rand_core::{Rng as _, SeedableRng}};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng as _, SeedableRng},
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What a node let out in one turn.
@@ -52,7 +55,7 @@ pub struct Person {
 
 /// Half of the power cuts tear what was not synced, half lose all of it.
 fn drop_after_power_cut(disk: &MemoryDisk, runner: Runner, rng: &mut ChaCha20Rng) {
-    if rng.next_u64() % 2 == 0 {
+    if rng.next_u64().is_multiple_of(2) {
         disk.crash();
     } else {
         disk.crash_torn(rng);
