@@ -1,10 +1,12 @@
 //! Where the passphrase comes from: a file, stdin, or a prompt; never the command line.
 
+use crate::context::quoted;
 use crate::input;
 use crate::render::Output;
 use clap::Args;
 use kith_node::{Code, UserError};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -33,7 +35,11 @@ impl PassphraseArgs {
             return if path.as_os_str() == "-" {
                 line_of(io::stdin().lock(), cannot)
             } else {
-                line_of(std::fs::File::open(path).map_err(cannot)?, cannot)
+                let file = std::fs::File::open(path).map_err(cannot)?;
+                if file.metadata().is_ok_and(|meta| meta.is_file() && meta.mode() & 0o077 != 0) {
+                    out.note(&format!("warning: others can read {p}: chmod 600 {p}", p = quoted(path)));
+                }
+                line_of(file, cannot)
             };
         }
         if !input::can_ask() {

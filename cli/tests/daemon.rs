@@ -325,6 +325,34 @@ fn a_killed_daemon_leaves_a_socket_that_the_next_one_takes() {
     assert_eq!(alice.ok(&["status", "--wait"])["ready"], true);
 }
 
+#[test]
+fn a_port_in_use_is_named_and_nothing_is_left_behind() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
+    let mut alice = Person::new("alice");
+    let (exit, code, error) = alice.error(&["run", "--no-mdns", "--listen", &listen], b"");
+    assert_eq!((exit, code.as_str()), (1, "port_in_use"), "{error}");
+    assert!(!error["hint"].as_str().unwrap().is_empty());
+    let (exit, code, _) = alice.error(&["run", "--no-mdns", "--listen", "localhost:1"], b"");
+    assert!(exit == 1 || exit == 2, "{code}");
+    alice.start(&[]);
+    assert_eq!(alice.ok(&["status", "--wait"])["ready"], true);
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_left_as_it_is() {
+    let alice = Person::new("alice");
+    let store = alice.home().join("kith.redb");
+    let mut bytes = std::fs::read(&store).unwrap();
+    bytes[..64].fill(0xa5);
+    std::fs::write(&store, &bytes).unwrap();
+    let (exit, code, error) = alice.error(&["run", "--no-mdns"], b"");
+    assert_eq!((exit, code.as_str()), (9, "store_corrupt"), "{error}");
+    assert!(!error["hint"].as_str().unwrap().is_empty());
+    assert_eq!(std::fs::read(&store).unwrap(), bytes);
+    assert_eq!(alice.error(&["init", "--no-passphrase"], b"").0, 6, "nothing is overwritten");
+}
+
 /// Starts the demo with its folders under one of the test's.
 fn demo(dir: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kith"));

@@ -161,7 +161,7 @@ async fn logs(args: LogsArgs, context: &Context) -> Outcome {
     Err(UserError::new(Code::Failed, "journalctl failed").hint("kith service install").into())
 }
 
-/// Writes the unit. It may write the profile and the socket's folder, nothing else (systemd.exec(5)).
+/// Writes the unit. The service may write the profile and the socket's folder, nothing else (systemd.exec(5)).
 fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String {
     let paths = &context.paths;
     let select = match &context.profile {
@@ -174,7 +174,13 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
             file.display().to_string().replace('%', "%%")
         )
     });
-    let folder = paths.socket.parent().unwrap_or(&paths.home);
+    // The runtime folder is read-only for the service except for what systemd makes there; it stays when one of several
+    // profiles stops.
+    let runtime = if paths.socket.starts_with(&paths.home) {
+        ""
+    } else {
+        "RuntimeDirectory=kith\nRuntimeDirectoryMode=0700\nRuntimeDirectoryPreserve=yes\n"
+    };
     format!(
         "[Unit]\n\
          Description=Kith messenger\n\
@@ -191,7 +197,8 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
          NoNewPrivileges=yes\n\
          ProtectSystem=strict\n\
          ProtectHome=read-only\n\
-         ReadWritePaths={home} -{folder}\n\
+         ReadWritePaths={home}\n\
+         {runtime}\
          PrivateTmp=yes\n\
          PrivateDevices=yes\n\
          ProtectClock=yes\n\
@@ -216,7 +223,6 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
          WantedBy=default.target\n",
         exe = unit_quoted(exe),
         home = unit_quoted(&paths.home),
-        folder = unit_quoted(folder),
     )
 }
 
@@ -242,7 +248,7 @@ mod tests {
     fn the_unit_runs_this_profile_and_may_write_nothing_else() {
         let text = unit_text(Path::new("/usr/bin/kith"), &context("/home/a b/100%"), Some(Path::new("/etc/pass")));
         assert!(text.contains("ExecStart=\"/usr/bin/kith\" --home \"/home/a b/100%%\" run\n"), "{text}");
-        assert!(text.contains("ReadWritePaths=\"/home/a b/100%%\" "));
+        assert!(text.contains("ReadWritePaths=\"/home/a b/100%%\"\n") && !text.contains("RuntimeDirectory"));
         assert!(text.contains("LoadCredential=kith.passphrase:/etc/pass\n"));
         for rule in
             ["NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=read-only", "MemoryDenyWriteExecute=yes"]
@@ -250,6 +256,13 @@ mod tests {
             assert!(text.contains(rule));
         }
         assert!(!unit_text(Path::new("/k"), &context("/h"), None).contains("Credential"));
+    }
+
+    #[test]
+    fn a_socket_in_the_runtime_folder_has_a_folder_that_systemd_makes() {
+        let mut context = context("/h");
+        context.paths.socket = "/run/user/1000/kith/work.sock".into();
+        assert!(unit_text(Path::new("/k"), &context, None).contains("\nRuntimeDirectory=kith\n"));
     }
 
     #[test]

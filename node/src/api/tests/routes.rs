@@ -188,3 +188,14 @@ async fn the_stream_begins_with_its_cursor_and_without_follow_ends_at_the_newest
     assert!(lines[1].starts_with(r#"{"v":1,"event":"message","id":""#) && lines[1].ends_with(r#""cursor":2}"#));
     assert_eq!(lines.len(), 2);
 }
+
+#[tokio::test]
+async fn half_a_request_does_not_keep_the_daemon_from_stopping() {
+    let mut daemon = Daemon::start();
+    let mut stream = UnixStream::connect(daemon.path()).await.unwrap();
+    stream.write_all(b"POST /v1/messages HTTP/1.1\r\nhost: k\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
+    // Once another request is answered, the half one was taken too: connections are accepted in order.
+    daemon.client().status().await.unwrap();
+    daemon.stop().await;
+    assert!(daemon.memory.state.lock().unwrap().commands.is_empty());
+}
