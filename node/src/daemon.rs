@@ -18,7 +18,7 @@ use crate::{
     paths::Paths,
     profile::{self, Key},
 };
-use kith_protocol::crypto::Secret;
+use kith_protocol::crypto::{Secret, kdf};
 use kith_store::ProfileLock;
 use std::sync::Arc;
 use tokio::{
@@ -123,17 +123,25 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
     let seed = app.me().transport_seed();
     let socket = api::Socket::bind(&options.paths.socket)?;
     let (keeper, kept) = keep::Keeper::open(&profile.folder, &seed).await?;
-    let (records, peers) = keeper.sinks();
-    let setup = NetSetup {
-        config: net_config(&options),
-        key_seed: Secret::new(seed),
-        check: keep::record_check(),
-        kept,
-        records: Box::new(records),
-        peers: Box::new(peers),
-        clock: clock.clone(),
+    let setup = |port: u16| {
+        let (records, peers) = keeper.sinks();
+        NetSetup {
+            config: net_config(&options, port),
+            key_seed: Secret::new(seed),
+            check: keep::record_check(),
+            kept: kept.clone(),
+            records: Box::new(records),
+            peers: Box::new(peers),
+            clock: clock.clone(),
+        }
     };
-    let (net, events) = net::spawn(setup).await.map_err(net_error)?;
+    let (net, events) = match net::spawn(setup(own_port(&seed))).await {
+        // Somebody else has the profile's own port: any free one is better than none.
+        Err(error) if error.code() == "port_in_use" && options.listen.is_empty() => {
+            net::spawn(setup(0)).await.map_err(net_error)?
+        }
+        spawned => spawned.map_err(net_error)?,
+    };
     let (stop, stopping) = watch::channel(false);
     let rng = system_rng().map_err(|e| UserError::internal(e.to_string()))?;
     let runner = Runner::new(app.accept_clock(options.accept_clock), Arc::clone(&store), rng);
@@ -157,10 +165,28 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
     Ok(Running { ready, daemon, stop, server, app, keeper, _lock: profile.lock })
 }
 
-fn net_config(options: &DaemonOptions) -> NetConfig {
+/// The first and the number of the ports that a profile's own port is drawn from: above the registered services, below
+/// the ports that systems hand out by themselves.
+const OWN_PORTS: (u16, u16) = (20_000, 12_000);
+
+/// The port a profile listens on unless told otherwise: always the same, so that an address once given stays good, and
+/// another one for each profile, so that two on a machine do not meet.
+fn own_port(transport_seed: &[u8; 32]) -> u16 {
+    let [a, b, ..] = kdf::sha256(&[b"kith/v1/own-port", transport_seed]);
+    OWN_PORTS.0 + u16::from_be_bytes([a, b]) % OWN_PORTS.1
+}
+
+fn net_config(options: &DaemonOptions, port: u16) -> NetConfig {
     let standard = NetConfig::default();
+    let on_port = |address: &String| {
+        address.replace("/tcp/0", &format!("/tcp/{port}")).replace("/udp/0", &format!("/udp/{port}"))
+    };
     NetConfig {
-        listen: if options.listen.is_empty() { standard.listen } else { options.listen.clone() },
+        listen: if options.listen.is_empty() {
+            standard.listen.iter().map(on_port).collect()
+        } else {
+            options.listen.clone()
+        },
         announce: options.announce.clone(),
         bootstrap: options.bootstrap.clone(),
         mdns: options.mdns,
