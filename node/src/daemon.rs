@@ -128,7 +128,7 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
         NetSetup {
             config: net_config(&options, port),
             key_seed: Secret::new(seed),
-            check: keep::record_check(),
+            check: net::record_check(),
             kept: kept.clone(),
             records: Box::new(records),
             peers: Box::new(peers),

@@ -4,19 +4,18 @@
 use crate::{
     api::error::UserError,
     clock::system_rng,
-    net::{Kept, PeerName, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink},
+    net::{Kept, PeerName, PeerSink, RecordSink},
     profile::{Folder, explain},
 };
 use kith_protocol::{
-    Fault, RecordKey, Timestamp,
+    RecordKey, Timestamp,
     crypto::{Secret, kdf},
-    prekey,
 };
 use kith_store::{
     Disk, Error, Store, Unlock, Writes,
     table::{HeldRecord, LearnedPeer},
 };
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 /// Changes that may wait for the disk; more are dropped, since they come again.
 const QUEUE: usize = 1024;
@@ -146,15 +145,4 @@ impl PeerSink for Sink {
     fn forgotten(&mut self, peer: &PeerName) {
         self.tell(Change::NoPeer(peer.0.clone()));
     }
-}
-
-/// The protocol's judgement of records, as the net task asks for it.
-pub(super) fn record_check() -> RecordCheck {
-    Arc::new(|key, bytes, now| {
-        let meta = prekey::check_record(key, bytes, now).map_err(|error| match error.fault() {
-            Fault::Peer => RecordError::Invalid,
-            _ => RecordError::Expired,
-        })?;
-        Ok(RecordMeta { seq: meta.seq, expires: meta.expires })
-    })
 }

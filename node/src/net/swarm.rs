@@ -11,7 +11,7 @@ use super::{
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, TransportError, identity, multiaddr::Protocol, noise, swarm, tcp, yamux};
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     num::NonZeroUsize,
     time::Duration,
 };
@@ -133,6 +133,8 @@ fn probe(address: &Multiaddr) -> io::Result<()> {
     let mut parts = address.iter();
     let ip = match parts.next() {
         Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
+        // The standard library would take the port for IPv4 too, which may be ours already; this meets every other holder.
+        Some(Protocol::Ip6(ip)) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
         _ => return Ok(()),
     };

@@ -194,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_network_cannot_tell_of_a_narrower_one() {
+    fn r_net_5_a_wider_network_cannot_tell_of_a_narrower_one() {
         let (home, here, out) = (at("/ip4/192.168.1.5/tcp/1"), at("/ip4/127.0.0.1/tcp/1"), at("/ip4/8.8.8.8/tcp/1"));
         assert!(may_tell(Reach::Public, &out) && may_tell(Reach::Private, &home) && may_tell(Reach::Loopback, &here));
         assert!(!may_tell(Reach::Public, &home) && !may_tell(Reach::Public, &here) && !may_tell(Reach::Private, &here));
     }
 
     #[test]
-    fn the_dht_cannot_point_this_node_at_other_networks() {
+    fn r_net_5_the_dht_cannot_point_this_node_at_other_networks() {
         let (home, other) = (at("/ip4/192.168.1.5/tcp/1"), at("/ip4/192.168.2.5/tcp/1"));
         let (here, out) = (at("/ip4/127.0.0.1/tcp/1"), at("/ip4/8.8.8.8/tcp/1"));
         assert!(may_dial(std::slice::from_ref(&home), &home) && may_dial(&[], &out));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn c05_61_small_order_and_foreign_kinds_of_transport_keys_are_refused() {
+    fn c05_61_r_net_4_small_order_and_foreign_kinds_of_transport_keys_are_refused() {
         let honest = libp2p::identity::Keypair::generate_ed25519().public().to_peer_id();
         assert!(is_sound(&honest));
         assert_eq!(peer_id(&peer_name(&honest)), Some(honest));

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_have_exactly_one_encoding() {
+    fn r_net_1_messages_have_exactly_one_encoding() {
         let sent = frame(vec![9; 300]);
         assert_eq!(decode_frame(encode_frame(&sent)), Some(sent));
         for verdict in [Verdict::Accepted, Verdict::Refused, Verdict::Busy { retry_after_ms: u64::MAX }] {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_oversize_empty_unordered_or_of_another_version_is_refused() {
+    fn r_net_1_what_is_oversize_empty_unordered_or_of_another_version_is_refused() {
         assert_eq!(decode_frame(encode_frame(&frame(vec![]))), None);
         assert_eq!(decode_frame(encode_frame(&frame(vec![0; limits::ENVELOPE_MAX + 1]))), None);
         let mut other = encode_frame(&frame(vec![1]));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_announced_length_beyond_the_limit_is_refused_before_any_byte_of_it() {
+    async fn r_net_1_an_announced_length_beyond_the_limit_is_refused_before_any_byte_of_it() {
         let mut io = futures::io::Cursor::new(u32::MAX.to_be_bytes().to_vec());
         assert_eq!(read(&mut io, FRAME_MAX).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
     }

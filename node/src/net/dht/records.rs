@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_bytes_are_accepted_newer_ones_replace_and_anything_else_is_refused() {
+    fn r_desc_5_equal_bytes_are_accepted_newer_ones_replace_and_anything_else_is_refused() {
         let (mut store, _, _) = store(&Limits::default());
         let (bob, k) = (PeerId::random(), key(1));
         let five = record(&k, 5, LATER, "five");
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_foreign_oversize_and_lapsed_records_are_refused_and_providers_too() {
+    fn r_net_6_garbage_foreign_oversize_and_lapsed_records_are_refused_and_providers_too() {
         let (mut store, clock, _) = store(&Limits::default());
         let (eve, k) = (PeerId::random(), key(1));
         let foreign = record(&key(2), 1, LATER, "");

@@ -53,7 +53,7 @@ async fn a_known_peer_is_reached_without_addresses_and_both_ways_over_one_connec
 }
 
 #[tokio::test]
-async fn every_attempt_has_one_outcome_also_when_nobody_is_there() {
+async fn r_net_2_every_attempt_has_one_outcome_also_when_nobody_is_there() {
     let (mut alice, gone) = (node(config()).await, node(config()).await);
     let (name, addresses) = (gone.name.clone(), gone.net.status().listen);
     gone.net.shutdown().await;
@@ -80,7 +80,7 @@ async fn every_attempt_has_one_outcome_also_when_nobody_is_there() {
 }
 
 #[tokio::test]
-async fn an_app_that_does_not_answer_costs_the_sender_a_busy_not_a_hang() {
+async fn r_net_2_an_app_that_does_not_answer_costs_the_sender_a_busy_not_a_hang() {
     let mut config_bob = config();
     config_bob.limits.verdict_timeout = Duration::from_millis(300);
     let (mut alice, mut bob) = (node(config()).await, node(config_bob).await);
@@ -101,7 +101,7 @@ fn sleepy() -> NetConfig {
 }
 
 #[tokio::test]
-async fn a_sleeping_app_stops_neither_pings_nor_busy_answers_and_queues_nothing() {
+async fn r_net_3_a_sleeping_app_stops_neither_pings_nor_busy_answers_and_queues_nothing() {
     let (mut alice, mut bob) = (node(config()).await, node(sleepy()).await);
     for attempt in 0..60 {
         alice.deliver(attempt, &bob, frame("wake up"));
@@ -120,7 +120,7 @@ async fn a_sleeping_app_stops_neither_pings_nor_busy_answers_and_queues_nothing(
 }
 
 #[tokio::test]
-async fn one_flooding_peer_gets_its_allowance_and_others_get_theirs() {
+async fn r_net_3_one_flooding_peer_gets_its_allowance_and_others_get_theirs() {
     let mut small = config();
     small.limits.inbound_per_peer = 2;
     let (mut mallory, mut bob) = (node(config()).await, node(small).await);

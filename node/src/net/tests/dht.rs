@@ -88,6 +88,22 @@ async fn records_published_before_anybody_was_there_go_out_when_the_first_server
     assert_eq!(carol.found(1).await.0, vec![(key(4), bobs)]);
 }
 
+#[tokio::test]
+async fn a_server_that_joins_later_is_brought_the_records_it_should_hold() {
+    let (mut bob, carol) = (node(config()).await, node(config()).await);
+    let bobs = record(&key(4), 1, later(), "brought");
+    bob.send(NetCommand::Publish { records: vec![(key(4), bobs.clone())] });
+    bob.send(NetCommand::Dial { addresses: carol.net.status().listen });
+    assert_eq!(published(&mut bob, 1).await, 1);
+    let mut dave = node(config()).await;
+    bob.send(NetCommand::Dial { addresses: dave.net.status().listen });
+    assert_eq!(published(&mut bob, 2).await, 2);
+    bob.net.shutdown().await;
+    carol.net.shutdown().await;
+    dave.send(NetCommand::Fetch { query: 1, keys: vec![key(4)], hints: vec![] });
+    assert_eq!(dave.found(1).await.0, vec![(key(4), bobs)]);
+}
+
 /// Many nodes in one process, each knowing only the first.
 async fn network(size: usize, config: NetConfig) -> Vec<Node> {
     let first = node(config.clone()).await;

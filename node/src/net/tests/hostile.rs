@@ -252,7 +252,7 @@ fn prefixed(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn garbage_and_oversize_frames_are_scored_hung_up_on_and_others_served() {
+async fn r_net_7_garbage_and_oversize_frames_are_scored_hung_up_on_and_others_served() {
     let garbage = prefixed(&[0xff; 100]);
     let empty = prefixed(&[]);
     let announced = u32::try_from(ENVELOPE_MAX + 26).unwrap().to_be_bytes().to_vec();
@@ -278,7 +278,7 @@ async fn garbage_and_oversize_frames_are_scored_hung_up_on_and_others_served() {
 }
 
 #[tokio::test]
-async fn half_frames_are_scored_mildly_and_the_connection_stays() {
+async fn r_net_7_half_frames_are_scored_mildly_and_the_connection_stays() {
     let mut bob = node(config()).await;
     let mallory = Mallory::connect(DELIVER, &bob, nothing(), vec![]).await;
     mallory.play(&bob, [&500u32.to_be_bytes()[..], &[1; 20]].concat(), false).await;

@@ -78,7 +78,19 @@ async fn the_default_configuration_listens_over_tcp_and_quic() {
 }
 
 #[tokio::test]
-async fn the_mode_is_explicit_server_on_loopback_unless_configured_otherwise() {
+async fn one_port_serves_both_families_and_is_taken_for_the_second_daemon() {
+    let port = std::net::TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let mut both = config();
+    both.listen = ["/ip4/0.0.0.0/tcp", "/ip6/::/tcp"].map(|at| format!("{at}/{port}")).to_vec();
+    let setup = || NetSetup::forgetful(both.clone(), seed(), check(), Clock::system());
+    let (net, _events) = spawn(setup()).await.unwrap();
+    assert!(net.status().listen.iter().all(|address| address.contains(&format!("/tcp/{port}/"))));
+    assert_eq!(spawn(setup()).await.unwrap_err().code(), "port_in_use");
+    net.shutdown().await;
+}
+
+#[tokio::test]
+async fn r_net_6_the_mode_is_explicit_server_on_loopback_unless_configured_otherwise() {
     assert!(node(config()).await.net.status().dht_server);
     let mut client = config();
     client.dht_mode = DhtMode::Client;
@@ -151,7 +163,7 @@ async fn a_blocked_peer_is_hung_up_on_and_not_let_in_until_unblocked() {
 }
 
 #[tokio::test]
-async fn five_faults_ban_a_stranger_but_never_a_contact() {
+async fn r_net_7_five_faults_ban_a_stranger_but_never_a_contact() {
     let (bob, contact, eve) = (node(config()).await, node(config()).await, node(config()).await);
     bob.send(NetCommand::Protect { peers: vec![contact.name.clone()] });
     bob.send(NetCommand::Dial { addresses: [contact.net.status().listen, eve.net.status().listen].concat() });
