@@ -1,6 +1,9 @@
-//! The simulated world: many nodes on the real store over disks that forget, one virtual clock, seeded faults, no sockets.
+//! The simulated world: many nodes on the real store over disks that forget, one virtual clock, seeded faults, no sockets;
+//! and daemons as real processes, for what only those can show.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+pub mod link;
+pub mod process;
 pub mod world;
 
 /// How many runs a test makes: `full` when `KITH_FULL` is set, the value of `variable` when that is set, a tenth of

@@ -1,0 +1,194 @@
+//! Two daemons that talk without a pause and are killed over and over: whatever a daemon acknowledged arrives, once, in order.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+
+use kith_node::{
+    api::types::{DeliveryState, EventKind},
+    app::query,
+    profile,
+};
+use kith_protocol::{AccountId, MessageId};
+use kith_tests::{
+    count,
+    process::{Person, eventually, introduce},
+};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng as _, SeedableRng},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
+
+/// Kills of a full run.
+const KILLS: u64 = 50;
+/// Writers in each direction.
+const WRITERS: u64 = 5;
+/// How often each of them writes: together up to 62 messages a second each way, as long as both daemons run.
+const PACE: Duration = Duration::from_millis(80);
+/// The newest messages of a killed daemon that are looked at.
+const NEWEST: usize = 1000;
+
+/// What happens in one direction.
+#[derive(Default)]
+struct Direction {
+    /// Acknowledged by the writer's daemon: text by id.
+    promised: Mutex<BTreeMap<MessageId, String>>,
+    acknowledged: AtomicU64,
+    /// Told by the reader's event stream, in order.
+    told: Mutex<Vec<MessageId>>,
+    /// Wakes whoever waits for the next text told.
+    next: Notify,
+}
+
+/// Writes until asked to stop; a text whose acknowledgement is missing is sent again under the same key, until there is one.
+async fn write(from: kith_node::Client, to: AccountId, writer: u64, way: Arc<Direction>, stop: Arc<AtomicBool>) {
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for n in 0_u64.. {
+        pace.tick().await;
+        if stop.load(SeqCst) {
+            return;
+        }
+        let body = format!("writer {writer} message {n}");
+        let request = kith_node::api::types::SendRequest { to: to.to_string(), body, expires_after_ms: None };
+        let key = format!("{to}-{writer}-{n}").chars().rev().take(64).collect::<String>();
+        let sent =
+            eventually("a text is acknowledged", || async { from.send_with_key(&request, &key).await.ok() }).await;
+        let again = way.promised.lock().unwrap().insert(sent.id, request.body);
+        assert!(again.is_none(), "one id for two messages");
+        way.acknowledged.fetch_add(1, SeqCst);
+    }
+}
+
+/// Follows the reader's events through every restart of its daemon.
+async fn follow(at: kith_node::Client, way: Arc<Direction>) {
+    let mut events = eventually("events", || async { at.events(Some(0)).await.ok() }).await;
+    let mut cursor = 0;
+    loop {
+        let event = events.next().await.unwrap();
+        assert!(event.cursor > cursor, "the cursor goes up");
+        cursor = event.cursor;
+        if let EventKind::Message(message) = event.kind
+            && !message.outgoing
+        {
+            way.told.lock().unwrap().push(message.id);
+            way.next.notify_waiters();
+        }
+    }
+}
+
+/// How many of the texts that a killed daemon had stored the writer has no receipt for.
+async fn without_receipt(killed: &Person, writer: &Person) -> usize {
+    let copy = tempfile::tempdir().unwrap();
+    killed.copy_home(copy.path());
+    let profile = profile::open(copy.path(), &killed.key()).unwrap();
+    let rows = profile.store.snapshot().unwrap();
+    let stored = query::messages(&rows, &writer.account, None, None, NEWEST).unwrap();
+    let mut missing = 0;
+    for message in stored.iter().rev().filter(|m| !m.outgoing).take(200) {
+        let there = writer.client().message(&message.id.to_string()).await.unwrap();
+        if there.state < DeliveryState::Delivered {
+            missing += 1;
+        }
+    }
+    missing
+}
+
+/// Everything promised is shown once, told once, and in the order in which it was written.
+async fn check(from: &Person, to: &Person, way: &Direction) -> usize {
+    let promised = way.promised.lock().unwrap().clone();
+    let written: Vec<_> = from.read(to).await.into_iter().filter(|m| m.outgoing).collect();
+    let shown: Vec<_> = to.read(from).await.into_iter().filter(|m| !m.outgoing).collect();
+    let ids = |all: &[kith_node::api::types::Message]| all.iter().map(|m| m.id).collect::<Vec<_>>();
+    let lost: Vec<_> = promised.keys().filter(|id| !ids(&shown).contains(id)).collect();
+    assert!(lost.is_empty(), "{} -> {}: {} of {} lost: {lost:?}", from.name, to.name, lost.len(), promised.len());
+    assert_eq!(written.len(), promised.len(), "{}: a repeated request made a second message", from.name);
+    assert_eq!(ids(&shown).iter().collect::<BTreeSet<_>>().len(), shown.len(), "{} shows one twice", to.name);
+    for message in &shown {
+        assert_eq!(promised.get(&message.id), Some(&message.body), "{} shows what nobody wrote", to.name);
+    }
+    let astray = ids(&shown).iter().zip(&ids(&written)).filter(|(shown, written)| shown != written).count();
+    assert_eq!(astray, 0, "{} -> {}: {astray} of {} out of order", from.name, to.name, shown.len());
+    let told = eventually("all events are told", || async {
+        let told = way.told.lock().unwrap();
+        (told.len() >= shown.len()).then(|| told.clone())
+    })
+    .await;
+    assert_eq!(told.len(), shown.len(), "{} was told of one twice", to.name);
+    assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), promised.into_keys().collect::<BTreeSet<_>>());
+    shown.len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_moment_nothing_acknowledged_is_lost_or_shown_twice() {
+    let kills = count("kill -9", "KITH_KILLS", KILLS);
+    let between_wanted = kills.div_ceil(5);
+    let seed = std::env::var("KITH_SEED").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let (mut a, mut b) = (Person::create("alice"), Person::create("bob"));
+    a.start().await;
+    b.start().await;
+    introduce(&a, &b).await;
+    let ways = [Arc::new(Direction::default()), Arc::new(Direction::default())];
+    let stop = Arc::new(AtomicBool::new(false));
+    let (mut writers, mut followers) = (JoinSet::new(), JoinSet::new());
+    for (way, from, to) in [(&ways[0], &a, &b), (&ways[1], &b, &a)] {
+        for writer in 0..WRITERS {
+            writers.spawn(write(from.client(), to.account, writer, Arc::clone(way), Arc::clone(&stop)));
+        }
+        followers.spawn(follow(to.client(), Arc::clone(way)));
+    }
+    let acknowledged = || ways.iter().map(|w| w.acknowledged.load(SeqCst)).sum::<u64>();
+    let told = || ways.iter().map(|w| w.told.lock().unwrap().len()).collect::<Vec<_>>();
+    let (mut between, mut both_up, mut meanwhile) = (0, Duration::ZERO, 0);
+    let mut killed = 0;
+    // Chance decides how many fall between commit and receipt: it goes on for a while if they are too few.
+    while killed < kills || (between < between_wanted && killed < 3 * kills) {
+        let (before, already, since) = (told(), acknowledged(), Instant::now());
+        let more = 30 + rng.next_u64() % 120;
+        eventually("both directions flow", || async {
+            let flows = told().iter().zip(&before).all(|(now, before)| *now >= before + 10);
+            (flows && acknowledged() >= already + more).then_some(())
+        })
+        .await;
+        meanwhile += acknowledged() - already;
+        both_up += since.elapsed();
+        let (victim, other, inbound) =
+            if rng.next_u64().is_multiple_of(2) { (&mut a, &b, &ways[1]) } else { (&mut b, &a, &ways[0]) };
+        // Every second one at any moment at all, the others when the victim has just stored a text.
+        if killed % 2 == 0 {
+            tokio::time::sleep(Duration::from_micros(rng.next_u64() % 30_000)).await;
+        } else {
+            inbound.next.notified().await;
+        }
+        victim.kill();
+        killed += 1;
+        let missing = without_receipt(victim, other).await;
+        between += u64::from(missing > 0);
+        println!("kill {killed}: {}, {missing} texts stored there and not yet confirmed", victim.name);
+        victim.start().await;
+    }
+    stop.store(true, SeqCst);
+    while let Some(writer) = writers.join_next().await {
+        writer.unwrap();
+    }
+    eventually("every message is confirmed", || async {
+        let (a, b) = (a.client().status().await.ok()?, b.client().status().await.ok()?);
+        (a.outbox == 0 && b.outbox == 0).then_some(())
+    })
+    .await;
+    let shown = check(&a, &b, &ways[0]).await + check(&b, &a, &ways[1]).await;
+    let rate = meanwhile as f64 / both_up.as_secs_f64();
+    println!("counts: {killed} kills (seed {seed}), {between} of them between commit and receipt");
+    println!("counts: {shown} messages acknowledged, each shown and told once; {rate:.0} acknowledged a second");
+    assert!(between >= between_wanted, "only {between} of {killed} kills fell between commit and receipt");
+    followers.abort_all();
+    a.stop().await;
+    b.stop().await;
+}
