@@ -59,6 +59,8 @@ impl App {
             self.alert(w, "clock_off", why.to_owned(), hint)?;
         } else {
             profile.latest = profile.latest.max(w.now);
+            // The net task has only records that were published since it started: without them nobody could ask us.
+            profile.published_at = None;
             w.put(&profile)?;
         }
         for mut row in w.rows().group::<Outbox>(Outbox::GROUP)? {
