@@ -295,7 +295,7 @@ impl World {
     pub fn run_until_kept(&mut self, at_most_ms: u64) -> bool {
         let until = self.now.plus_millis(at_most_ms);
         while self.now < until {
-            self.run_for(5_000);
+            self.run_for(60_000);
             if self.ledger.open(&self.people).is_empty() {
                 return true;
             }

@@ -21,6 +21,18 @@ fn bad_weather(world: &mut World) {
     };
 }
 
+fn long_outage(world: &mut World, with_crashes: bool) {
+    let who = world.chance(3) as usize;
+    let minutes = 12 + world.chance(30);
+    if with_crashes {
+        world.crash(who, minutes * 60_000);
+    } else {
+        world.weather.side = [who].into();
+    }
+    world.run_for(minutes * 60_000);
+    world.weather.side.clear();
+}
+
 /// One run: three people, texts in every direction, faults drawn from the seed, then calm and the check.
 fn run(seed: u64, with_crashes: bool) -> usize {
     let mut world = World::new(seed, 3, Weather::fine());
@@ -44,6 +56,8 @@ fn run(seed: u64, with_crashes: bool) -> usize {
             }
             3..=4 => world.weather.side.clear(),
             5 => bad_weather(&mut world),
+            // Long enough for what was taken without a receipt to be sealed again: it comes in another envelope.
+            6 => long_outage(&mut world, with_crashes),
             _ => {}
         }
         let pause = world.chance(1_500);
