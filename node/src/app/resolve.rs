@@ -14,6 +14,7 @@ use kith_protocol::{
     prekey::{
         Descriptor, Reading, SUITE,
         reading::{self, readers_keys},
+        sequence,
     },
 };
 use kith_store::{
@@ -124,18 +125,27 @@ impl App {
         if newest.is_empty() {
             return self.found_nothing(w, contact, asked);
         }
-        contact.resolve_tries = 0;
         self.plan_lookup(w, &mut contact, None)?;
         if let Some(log) = reading.log {
             self.take_log(w, &mut contact, log)?;
         }
         w.put(&contact)?;
+        let mut newer = false;
         for descriptor in newest.into_values() {
-            self.take_descriptor(w, &contact, descriptor)?;
+            newer |= self.take_descriptor(w, &contact, descriptor)?;
         }
-        self.wake(w, &contact.account)?;
-        self.tell_contact(w, &contact.account)?;
-        Ok(())
+        // What is known already is no reason to try again sooner: pauses go on growing while somebody is off.
+        if newer { self.news_of(w, &contact.account) } else { Ok(()) }
+    }
+
+    /// Something newer is known of how a contact is reached: what waits goes out.
+    fn news_of(&self, w: &mut Work<'_>, account: &AccountId) -> Result<(), Halt> {
+        if let Some(mut contact) = w.get::<Contact>(&Contact::key_of(account))? {
+            contact.resolve_tries = 0;
+            w.put(&contact)?;
+        }
+        self.wake(w, account)?;
+        self.tell_contact(w, account).map(drop)
     }
 
     fn found_nothing(&self, w: &mut Work<'_>, mut contact: Contact, asked: u32) -> Result<(), Halt> {
@@ -181,25 +191,28 @@ impl App {
             if let Some(descriptor) = reading.descriptors.into_values().next() {
                 self.take_log(w, contact, descriptor.log.clone())?;
                 w.put(contact)?;
-                self.take_descriptor(w, contact, descriptor)?;
-                return self.wake(w, &contact.account);
+                let newer = self.take_descriptor(w, contact, descriptor)?;
+                return if newer { self.wake(w, &contact.account) } else { Ok(()) };
             }
         }
         Ok(())
     }
 
     /// Takes a descriptor that its account's log vouches for, unless a newer one is pinned.
-    fn take_descriptor(&self, w: &mut Work<'_>, contact: &Contact, descriptor: Descriptor) -> Result<(), Halt> {
+    /// Tells whether it was newer.
+    fn take_descriptor(&self, w: &mut Work<'_>, contact: &Contact, descriptor: Descriptor) -> Result<bool, Halt> {
         let info = &descriptor.device;
         let mut device = match w.get::<Device>(&Device::key_of(&info.id))? {
             Some(device) => device,
             None => self.new_device(w, contact.account, info.id, *info.sign_pk.as_bytes(), *info.dh_pk.as_bytes())?,
         };
         // What is pinned was checked by the reader (R-DESC-6, R-DESC-7); an equal sequence brings nothing new.
-        if device.revoked || device.account != contact.account {
-            return Ok(());
+        let pinned = Some(device.descriptor_seq).filter(|seq| sequence::is_believable(*seq, w.now));
+        let newer = pinned.is_none_or(|pinned| descriptor.sequence > pinned) || device.bundle.is_none();
+        if device.revoked || device.account != contact.account || !newer {
+            return Ok(false);
         }
-        let Ok(peer) = String::from_utf8(descriptor.peer_id.clone()) else { return Ok(()) };
+        let Ok(peer) = String::from_utf8(descriptor.peer_id.clone()) else { return Ok(false) };
         device.sign = *info.sign_pk.as_bytes();
         device.descriptor_seq = descriptor.sequence;
         let pinned = Some(device.bundle_seq).filter(|seq| *seq > 0);
@@ -218,7 +231,7 @@ impl App {
         w.put(&device)?;
         let peers = self.protected(w)?;
         w.effects().net.push(NetCommand::Protect { peers });
-        Ok(())
+        Ok(true)
     }
 
     /// Follows the longest valid device log; two histories freeze the account until a person has looked.

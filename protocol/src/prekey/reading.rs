@@ -2,8 +2,9 @@
 //! it asked.
 
 use super::{
+    certificate::blinded,
     descriptor::{Descriptor, Error},
-    record::record_key_of,
+    record::record_key,
     sequence,
 };
 use crate::{
@@ -31,20 +32,21 @@ pub fn readers_keys_for(log: &DeviceLog, reach: &ReachSecret, now: Timestamp) ->
     let taken: Vec<u32> = log.devices().filter_map(|d| log.slot(&d.id)).collect();
     let free = (0..DEVICES_MAX as u32).find(|s| !taken.contains(s));
     let slots: Vec<u32> = taken.into_iter().chain(free).collect();
-    days(now)
-        .into_iter()
-        .flat_map(|day| slots.iter().map(move |slot| (day, *slot)))
-        .filter_map(|(day, slot)| record_key_of(&log.account(), reach, day, slot))
-        .collect()
+    keys_of(&log.account(), reach, &slots, now)
 }
 
 /// Lists the record keys of given slots, today's first.
 pub fn readers_keys_of(account: &AccountId, reach: &ReachSecret, slots: Range<u32>, now: Timestamp) -> Vec<RecordKey> {
-    days(now)
-        .into_iter()
-        .flat_map(|day| slots.clone().map(move |slot| (day, slot)))
-        .filter_map(|(day, slot)| record_key_of(account, reach, day, slot))
-        .collect()
+    keys_of(account, reach, &slots.collect::<Vec<_>>(), now)
+}
+
+/// Blinds the account once for each day, whatever the number of slots.
+fn keys_of(account: &AccountId, reach: &ReachSecret, slots: &[u32], now: Timestamp) -> Vec<RecordKey> {
+    let of_day = |day: Day| {
+        let blinded = blinded(account, reach, day)?;
+        Some(slots.iter().map(|slot| record_key(&blinded, day, *slot)).collect::<Vec<_>>())
+    };
+    days(now).into_iter().filter_map(of_day).flatten().collect()
 }
 
 /// Today first, then its neighbours: the publisher's clock may differ by a day.
