@@ -5,6 +5,7 @@ use kith_node::api::types::ErrorBody;
 use kith_node::{Client, Code, UserError};
 use serde::Deserialize;
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -72,7 +73,8 @@ impl Daemon {
     /// # Errors
     /// What the daemon said, or `timeout`.
     pub(crate) async fn start(launch: Launch) -> Result<Self, UserError> {
-        let log = File::create(&launch.log).map_err(|e| cannot("write the log", &e))?;
+        let log = File::options().write(true).create(true).truncate(true).mode(0o600).open(&launch.log);
+        let log = log.map_err(|e| cannot("write the log", &e))?;
         let mut command = this_program()?;
         command.args(&launch.select).args(["run", "--json"]).args(&launch.args);
         if launch.passphrase.is_some() {

@@ -9,9 +9,17 @@ use crate::spawn::Daemon;
 use crate::{input, passphrase};
 use clap::CommandFactory;
 use kith_node::api::check_name;
+use kith_node::api::types::Me;
 use kith_node::profile::{self, Key};
-use kith_node::{Code, UserError};
+use kith_node::{Client, Code, UserError};
+use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// How long the daemon may take to learn its addresses before the link is shown without.
+const ADDRESSES: Duration = Duration::from_secs(3);
+
+/// How often to look.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Guides a newcomer, or shows what is going on.
 pub(crate) async fn run(context: &Context) -> Outcome {
@@ -64,7 +72,7 @@ async fn first_run(context: &Context) -> Outcome {
             Err(error) => out.error(&error),
         }
     }
-    let me = daemon.client.me().await?;
+    let me = reachable(&daemon.client).await?;
     let kith = &context.kith;
     out.say(&format!("You are reachable now. Give this link to somebody:\n\n  {}\n", me.url))?;
     out.say(&format!(
@@ -72,6 +80,22 @@ async fn first_run(context: &Context) -> Outcome {
          {kith} send @NAME TEXT      write\n  {kith} listen               see what comes in\n  \
          {kith} stop                 go offline; `{kith} run` or `{kith} service install` bring you back"
     ))
+}
+
+/// Returns code and link once the link carries addresses; without them after a while, where there is no network.
+async fn reachable(client: &Client) -> Result<Me, UserError> {
+    let mut me = client.me().await?;
+    let known = async {
+        while !me.url.contains('?') {
+            tokio::time::sleep(PAUSE).await;
+            me = client.me().await?;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(ADDRESSES, known).await {
+        Ok(Err(error)) => Err(error),
+        _ => Ok(me),
+    }
 }
 
 /// Asks for a name until there is one that can be shown.
