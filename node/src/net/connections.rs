@@ -30,6 +30,11 @@ const BACKGROUND_DIALS: usize = 16;
 /// How often bootstrap and known peers are dialled while few are connected.
 const BOOTSTRAP_EVERY: Duration = Duration::from_secs(15);
 
+/// Within what time two connections that a peer makes may be of one moment: it dials several addresses.
+const TWICE_WITHIN: Duration = Duration::from_secs(1);
+/// Within what time a connection of ours and one of the peer's may be of one moment: both dialled, over a slow network.
+const MUTUAL_WITHIN: Duration = Duration::from_secs(10);
+
 /// What is connected and what is being dialled.
 pub(crate) struct Connections {
     pub(crate) live: BTreeMap<PeerId, Live>,
@@ -53,12 +58,26 @@ pub(crate) struct Live {
     pub(crate) serves: bool,
 }
 
+impl Live {
+    /// Returns the connections that the peer does not have any more, now that it has dialled again: a node dials whom it
+    /// is not connected to. Young ones stay: it may have dialled two addresses at the same moment, or both sides each
+    /// other. Only the dialled side closes any, so that the two never close one each.
+    fn stale(&self, now: Moment) -> Vec<ConnectionId> {
+        let young = |c: &Connection| if c.incoming { TWICE_WITHIN } else { MUTUAL_WITHIN };
+        let gone = |c: &Connection| now.saturating_sub(c.since) >= young(c);
+        self.connections.iter().filter(|(_, c)| gone(c)).map(|(id, _)| *id).collect()
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) address: Multiaddr,
     pub(crate) reach: Reach,
+    /// Whether the peer dialled.
+    incoming: bool,
+    since: Moment,
 }
 
 #[derive(Debug)]
@@ -212,10 +231,17 @@ impl Net {
         let now = self.clock.moment();
         let remote = translate::without_peer(endpoint.get_remote_address().clone());
         let reach = translate::reach(&remote);
-        let connection = Connection { transport: translate::transport(&remote), address: remote.clone(), reach };
+        let incoming = endpoint.is_listener();
+        let transport = translate::transport(&remote);
+        let connection = Connection { transport, address: remote.clone(), reach, incoming, since: now };
         let live = self.connections.live.entry(peer).or_default();
+        let stale = if incoming { live.stale(now) } else { Vec::new() };
         live.connections.insert(id, connection);
-        let first = live.connections.len() == 1;
+        let first = live.connections.len() == 1 + stale.len();
+        for old in stale {
+            // What flies on it fails now instead of by its timeout, and is sent on the new one.
+            self.swarm.close_connection(old);
+        }
         self.dialer.reset(&peer);
         match endpoint {
             ConnectedPoint::Dialer { .. } => self.book.reached(peer, remote, now),

@@ -1,5 +1,6 @@
 //! The net task on real loopback sockets, with honest nodes and hostile ones.
 
+mod coming_back;
 mod delivering;
 mod dht;
 mod fifty;

@@ -149,7 +149,7 @@ pub enum NetEvent {
         /// How many distinct peers acknowledged at least one record.
         stored: u32,
     },
-    /// A connection to a peer came up (first one).
+    /// A connection to a peer came up: the first one, or one in place of those it had before it was restarted.
     PeerUp {
         /// Who.
         peer: PeerName,
