@@ -72,6 +72,10 @@ pub async fn run(options: DaemonOptions, ready: impl FnOnce(Ready)) -> Result<()
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         _ = asked.wait_for(|stop| *stop) => {}
+        () = running.app.gone() => {
+            running.stop().await?;
+            return Err(UserError::internal("the app thread died: what was accepted is on disk"));
+        }
     }
     running.stop().await
 }

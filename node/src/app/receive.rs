@@ -30,6 +30,9 @@ use kith_store::{
 /// How long a sender waits when a request of its does not fit, in milliseconds.
 const NO_ROOM_RETRY_MS: u64 = 60 * 60_000;
 
+/// The least pause between two receipts for one envelope, in milliseconds.
+const RECEIPT_AGAIN_MS: u64 = 60_000;
+
 /// Why a frame was not taken.
 enum NotTaken {
     /// It opens nowhere here; whose fault it is, is for this node alone.
@@ -69,8 +72,13 @@ impl App {
         let id = EnvelopeId::of(&frame.envelope);
         // R-ENV: its key is gone, so a known envelope is acknowledged before any attempt to open it.
         if let Some(seen) = w.get::<Seen>(&Seen::key_of(&id))? {
-            if let Some((account, device, message)) = seen.receipt {
+            // The receipt may be lost with a sender's disk, so it is made again; not so often that a replayed envelope
+            // could fill our outbox.
+            if let Some((account, device, message)) = seen.receipt
+                && w.now.millis_since(seen.at) >= RECEIPT_AGAIN_MS
+            {
                 w.owe(Owed { account, device, message, read: false });
+                w.put(&Seen { at: w.now, ..seen })?;
             }
             return Ok(Err(NotTaken::Known));
         }

@@ -24,6 +24,9 @@ const DUE_MAX: usize = 128;
 /// What a sender is told to wait when this node could not store its frame, in milliseconds.
 const STORAGE_RETRY_MS: u64 = 5_000;
 
+/// When a failed batch's timetable is looked at again, in milliseconds.
+const STORAGE_AGAIN_MS: u64 = 1_000;
+
 /// An answer without payload that needs no commit: a refusal of a request or of a frame.
 #[derive(Debug)]
 pub enum Refusal {
@@ -68,7 +71,7 @@ impl Runner {
         let asked: Vec<_> = inputs.iter().filter_map(asks).collect();
         match self.batch(inputs, now) {
             Ok(turn) => turn,
-            Err(error) => self.failed(asked, &error),
+            Err(error) => self.failed(asked, &error, now),
         }
     }
 
@@ -112,12 +115,13 @@ impl Runner {
 
     /// The commit failed, so its outcome is unknown: nothing of the batch is let out, the store is opened again, and
     /// whoever asked is told.
-    fn failed(&mut self, asked: Vec<Asks>, error: &kith_store::Error) -> Turn {
+    fn failed(&mut self, asked: Vec<Asks>, error: &kith_store::Error, now: Timestamp) -> Turn {
         tracing::error!(%error, "storage failed: nothing of this batch was let out");
         let reopened = self.store.reopen();
         let user = storage_error(error);
         let refusals = asked.into_iter().map(|a| a.refuse(user.clone())).collect();
-        Turn { effects: None, refusals, next_due: None, storage_failed: reopened.is_err() }
+        let next_due = Some(now.plus_millis(STORAGE_AGAIN_MS));
+        Turn { effects: None, refusals, next_due, storage_failed: reopened.is_err() || self.store.is_stopped() }
     }
 }
 

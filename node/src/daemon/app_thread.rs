@@ -10,8 +10,6 @@ use kith_protocol::Timestamp;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// How long after a failed write the store is tried again, in milliseconds.
-const STORAGE_RETRY_MS: u64 = 1_000;
 /// The longest the timetable is not looked at, in milliseconds: a clock that jumps is noticed within it.
 const TICK_LONGEST_MS: u64 = 30_000;
 
@@ -36,6 +34,7 @@ pub(super) struct AppThread {
     next_due: watch::Receiver<Option<Timestamp>>,
     events: watch::Receiver<u64>,
     storage_ok: watch::Receiver<bool>,
+    alive: watch::Receiver<()>,
 }
 
 struct Exit {
@@ -75,12 +74,16 @@ impl AppThread {
         let (due_end, next_due) = watch::channel(None);
         let (events_end, events) = watch::channel(0);
         let (storage_end, storage_ok) = watch::channel(true);
+        let (life, alive) = watch::channel(());
         let exit = Exit { net, waiting: BTreeMap::new(), events: events_end };
         let thread = std::thread::Builder::new()
             .name("kith-app".into())
-            .spawn(move || own(runner, inbox, exit, &clock, &due_end, &storage_end))
+            .spawn(move || {
+                let _life = life;
+                own(runner, inbox, exit, &clock, &due_end, &storage_end);
+            })
             .map_err(|e| UserError::new(Code::Io, format!("no thread for the app: {e}")))?;
-        Ok(Self { thread, next_due, events, storage_ok })
+        Ok(Self { thread, next_due, events, storage_ok, alive })
     }
 
     pub(super) fn next_due(&self) -> watch::Receiver<Option<Timestamp>> {
@@ -93,6 +96,12 @@ impl AppThread {
 
     pub(super) fn storage_ok(&self) -> watch::Receiver<bool> {
         self.storage_ok.clone()
+    }
+
+    /// Returns when the thread is gone: without it the daemon is of no use to anybody.
+    pub(super) fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let mut alive = self.alive.clone();
+        async move { while alive.changed().await.is_ok() {} }
     }
 
     /// Waits until the thread has finished what it was given.
@@ -135,7 +144,7 @@ fn own(
         let now = clock.now();
         let turn = runner.turn(inputs, now);
         let failed = turn.storage_failed;
-        let next_due = if failed { Some(now.plus_millis(STORAGE_RETRY_MS)) } else { turn.next_due };
+        let next_due = turn.next_due;
         storage.send_if_modified(|ok| std::mem::replace(ok, !failed) == failed);
         release(turn, &mut exit);
         due.send_replace(next_due);
