@@ -96,15 +96,20 @@ impl App {
         self.tell_contact(w, &account)
     }
 
-    /// Owes the receipts that were withheld while the request waited.
+    /// Owes the receipts that were withheld while the request waited, and tells listeners what came with it.
     fn accepted(&self, w: &mut Work<'_>, account: &AccountId) -> Result<(), Halt> {
         let place = Place::Person(*account);
+        let (mut contact, profile) = (self.contact(w, account)?, self.profile(w)?);
         for message in w.rows().group::<Message>(&place.group())? {
             if message.account == *account {
                 w.owe(Owed { account: *account, device: message.device, message: message.id, read: false });
+                // What lies here from before they were removed was told then.
+                if message.stored_at >= contact.since {
+                    let shown = query::message(&message, None, &contact.shown_name(), &profile);
+                    self.emit(w, EventKind::Message(shown))?;
+                }
             }
         }
-        let mut contact = self.contact(w, account)?;
         contact.waiting = 0;
         contact.accepted_at = Some(w.now);
         w.put(&contact)
