@@ -139,7 +139,7 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
             clock: clock.clone(),
         }
     };
-    let (net, events) = match net::spawn(setup(own_port(&seed))).await {
+    let (net, mut events) = match net::spawn(setup(own_port(&seed))).await {
         // Somebody else has the profile's own port: any free one is better than none.
         Err(error) if error.code() == "port_in_use" && options.listen.is_empty() => {
             net::spawn(setup(0)).await.map_err(net_error)?
@@ -151,6 +151,7 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
     let runner = Runner::new(app.accept_clock(options.accept_clock), Arc::clone(&store), rng);
     let (inbox, inputs) = mpsc::channel(4 * BATCH_MAX);
     let app = app_thread::AppThread::start(runner, inputs, net.clone(), clock.clone())?;
+    app_thread::first_addresses(&mut events, &inbox).await;
     tokio::spawn(app_thread::forward(events, inbox.clone()));
     tokio::spawn(app_thread::tick(app.next_due(), inbox.clone(), clock.clone(), stop.subscribe()));
     let daemon = Daemon::new(backend::Parts {

@@ -13,6 +13,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// The longest the timetable is not looked at, in milliseconds: a clock that jumps is noticed within it.
 const TICK_LONGEST_MS: u64 = 30_000;
 
+/// How long a daemon waits at its start until the net task has an address.
+const ADDRESSES_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the app thread is asked.
 pub(super) enum Post {
     /// An input without an answer.
@@ -26,6 +29,8 @@ pub(super) enum Post {
         /// Where the answer goes.
         reply: oneshot::Sender<Reply>,
     },
+    /// Told when everything that was posted before it is worked off and on disk.
+    Settled(oneshot::Sender<()>),
 }
 
 /// The running thread.
@@ -122,13 +127,17 @@ fn own(
     let mut requests = 0;
     let mut first = vec![Post::Input(Input::Start)];
     loop {
-        let mut inputs = Vec::new();
+        let (mut inputs, mut settled) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         let mut next = first.pop();
         loop {
-            let Some(post) = next.or_else(|| inbox.try_recv().ok()) else { break };
+            let Some(post) = next.take().or_else(|| inbox.try_recv().ok()) else { break };
             inputs.push(match post {
                 Post::Input(input) => input,
+                Post::Settled(told) => {
+                    settled.push(told);
+                    continue;
+                }
                 Post::Request { command, idempotency_key, reply } => {
                     requests += 1;
                     exit.waiting.insert(RequestId(requests), reply);
@@ -139,7 +148,6 @@ fn own(
             if inputs.len() >= BATCH_MAX || bytes >= BATCH_BYTES_MAX {
                 break;
             }
-            next = None;
         }
         let now = clock.now();
         let turn = runner.turn(inputs, now);
@@ -148,6 +156,10 @@ fn own(
         storage.send_if_modified(|ok| std::mem::replace(ok, !failed) == failed);
         release(turn, &mut exit);
         due.send_replace(next_due);
+        for told in settled {
+            // Whoever asked may have gone.
+            let _ = told.send(());
+        }
         match inbox.blocking_recv() {
             Some(post) => first.push(post),
             None => return,
@@ -161,6 +173,24 @@ fn size(input: &Input) -> usize {
         Input::Net(NetEvent::Found { records, .. }) => records.iter().map(|(_, bytes)| bytes.len()).sum(),
         Input::Command { command: Command::Send { body, .. }, .. } => body.len(),
         _ => 0,
+    }
+}
+
+/// Carries what the net task tells to the app until the app knows where others reach this node and has it on disk: who asks
+/// a ready daemon for its link gets one with addresses. A node that has no address within the patience goes on without.
+pub(super) async fn first_addresses(events: &mut mpsc::Receiver<NetEvent>, inbox: &mpsc::Sender<Post>) {
+    let told = async {
+        while let Some(event) = events.recv().await {
+            let addresses = matches!(event, NetEvent::Addresses { .. });
+            if inbox.send(Post::Input(Input::Net(event))).await.is_err() || addresses {
+                return;
+            }
+        }
+    };
+    let (settled, known) = oneshot::channel();
+    if tokio::time::timeout(ADDRESSES_PATIENCE, told).await.is_ok() && inbox.send(Post::Settled(settled)).await.is_ok()
+    {
+        let _ = known.await;
     }
 }
 
