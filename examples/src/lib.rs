@@ -1,1 +1,1 @@
-//! Small programs on Kith's client: see `src/bin/`.
+//! Small programs on Kith's client: see the folder `examples/`; `tests/` runs them.
