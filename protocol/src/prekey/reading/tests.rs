@@ -1,5 +1,6 @@
 //! What a reader believes when nodes lie, lag, or hold records of devices that are gone.
 
+use super::super::record::record_key_of;
 use super::*;
 use crate::{
     identity::device_log::{Signer, tests::NOW},
