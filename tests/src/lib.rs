@@ -2,6 +2,7 @@
 //! and daemons as real processes, for what only those can show.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+pub mod bench;
 pub mod link;
 pub mod process;
 pub mod world;

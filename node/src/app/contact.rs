@@ -21,7 +21,7 @@ use kith_protocol::{
     limits,
 };
 use kith_store::table::{
-    AccountDevices, Contact, ContactNumber, ContactState, Device, Message, Outbox, OutboxOf, Place, PlaceHead,
+    AccountDevices, Contact, ContactNumber, ContactState, Device, DueWhat, Message, Outbox, OutboxOf, Place, PlaceHead,
     Progress, SessionsRow,
 };
 
@@ -66,7 +66,7 @@ impl App {
         contact.hints.truncate(limits::LINK_HINTS_MAX);
         if new {
             contact.since = w.now;
-            contact.resolve_at = None;
+            contact.blocked = false;
         }
         w.put(&contact)?;
         if !link.hints.is_empty() {
@@ -99,15 +99,13 @@ impl App {
     /// Owes the receipts that were withheld while the request waited, and tells listeners what came with it.
     fn accepted(&self, w: &mut Work<'_>, account: &AccountId) -> Result<(), Halt> {
         let place = Place::Person(*account);
-        let (mut contact, profile) = (self.contact(w, account)?, self.profile(w)?);
-        for message in w.rows().group::<Message>(&place.group())? {
+        let mut contact = self.contact(w, account)?;
+        for mut message in w.rows().group::<Message>(&place.group())? {
             if message.account == *account {
-                w.owe(Owed { account: *account, device: message.device, message: message.id, read: false });
-                // What lies here from before they were removed was told then.
-                if message.stored_at >= contact.since {
-                    let shown = query::message(&message, None, &contact.shown_name(), &profile);
-                    self.emit(w, EventKind::Message(shown))?;
+                if message.event == 0 {
+                    self.tell_message(w, &contact, &mut message)?;
                 }
+                w.owe(Owed { account: *account, device: message.device, message: message.id, read: false });
             }
         }
         contact.waiting = 0;
@@ -213,7 +211,11 @@ impl App {
         contact.hints.clear();
         contact.log.clear();
         contact.verified = false;
+        contact.violated = false;
         contact.accepted_at = None;
+        if let Some(at) = contact.resolve_at.take() {
+            w.unschedule(at, DueWhat::Resolve(contact.number))?;
+        }
         w.put(&contact)?;
         Ok(Outcome::Done(types::Done { changed: true }))
     }

@@ -12,8 +12,8 @@ use kith_store::table::{Counters, Event};
 const EVENTS_KEPT: u64 = 20_000;
 
 impl App {
-    /// Adds an event.
-    pub(super) fn emit(&self, w: &mut Work<'_>, kind: EventKind) -> Result<(), Halt> {
+    /// Adds an event; returns its cursor.
+    pub(super) fn emit(&self, w: &mut Work<'_>, kind: EventKind) -> Result<u64, Halt> {
         let mut counters = w.counters()?;
         counters.event += 1;
         if counters.first_event == 0 {
@@ -28,13 +28,14 @@ impl App {
         let json = serde_json::to_vec(&types::Event { kind, cursor }).unwrap_or_default();
         w.put(&Event { cursor, at: w.now, json })?;
         w.effects().newest_event = Some(cursor);
-        Ok(())
+        Ok(cursor)
     }
 
     /// Adds an alert: something a person should know.
     pub(super) fn alert(&self, w: &mut Work<'_>, code: &str, message: String, hint: &str) -> Result<(), Halt> {
         let at: Timestamp = w.now;
         self.emit(w, EventKind::Alert(types::Alert { code: code.into(), message, hint: hint.into(), at: at.into() }))
+            .map(drop)
     }
 }
 

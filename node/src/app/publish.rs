@@ -63,16 +63,7 @@ impl App {
             profile.published_at = None;
             w.put(&profile)?;
         }
-        for mut row in w.rows().group::<Outbox>(Outbox::GROUP)? {
-            let before = row.clone();
-            let waits_for_receipt = matches!(row.state, OutboxState::Taken { .. });
-            row.in_flight = false;
-            row.tries = 0;
-            if !waits_for_receipt {
-                row.due_at = w.now;
-            }
-            self.reschedule(w, &before, &row)?;
-        }
+        self.renew_timetable(w)?;
         let banned = profile.banned.iter().cloned().map(PeerName).collect();
         w.effects().net.push(NetCommand::Block { peers: banned });
         let peers = self.protected(w)?;
@@ -82,6 +73,57 @@ impl App {
             w.effects().net.push(NetCommand::Dial { addresses });
         }
         self.housekeeping(w)
+    }
+
+    /// The clock went back while the node ran: what the wrong one put off is looked at now.
+    pub(super) fn clock_went_back(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        self.renew_timetable(w)?;
+        self.housekeeping(w)
+    }
+
+    /// Makes what waits due again, and nothing later than this moment can have meant.
+    fn renew_timetable(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        let doubt = self.clock_doubt(&self.profile(w)?, w.now).is_some();
+        for mut row in w.rows().group::<Outbox>(Outbox::GROUP)? {
+            let before = row.clone();
+            row.in_flight = false;
+            row.tries = 0;
+            if !doubt {
+                row.expires_at = row.expires_at.min(w.now.plus_millis(limits::OUTBOX_EXPIRY_MS));
+            }
+            row.due_at = match &mut row.state {
+                OutboxState::Taken { again_at } => {
+                    *again_at = (*again_at).min(w.now.plus_millis(limits::RESEAL_MS));
+                    *again_at
+                }
+                _ => w.now,
+            };
+            self.reschedule(w, &before, &row)?;
+        }
+        for mut contact in w.rows().every::<Contact>()? {
+            if let Some(at) = contact.resolve_at.filter(|at| *at > w.now.plus_millis(HOUSEKEEPING_MS)) {
+                w.unschedule(at, DueWhat::Resolve(contact.number))?;
+                contact.resolve_at = None;
+                w.put(&contact)?;
+            }
+        }
+        for due in w.rows().group::<Due>(Due::GROUP)? {
+            let late = match due.what {
+                DueWhat::Sweep => due.at > w.now.plus_millis(2 * SWEEP_MS),
+                DueWhat::Vanish(_) => due.at > w.now,
+                DueWhat::Outbox(_) | DueWhat::Resolve(_) | DueWhat::Housekeeping => false,
+            };
+            if late {
+                w.unschedule(due.at, due.what)?;
+                w.schedule(w.now, due.what)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The moment from which terms run: a clock that is behind what was seen shortens none.
+    pub(super) fn term_begin(&self, w: &Work<'_>) -> Result<Timestamp, Halt> {
+        Ok(self.profile(w)?.latest.max(w.now))
     }
 
     /// Why the clock is not believed, if it is not: then nothing lapses and nothing is deleted.

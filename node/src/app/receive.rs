@@ -39,7 +39,7 @@ enum NotTaken {
     Refused(Fault),
     /// Opened, but there is no room (or not now).
     Busy(u64),
-    /// It was opened before, under another envelope.
+    /// It was taken before.
     Known,
 }
 /// How far a sender's numbers may run ahead of its clock before the order no longer follows them, in milliseconds.
@@ -102,16 +102,16 @@ impl App {
         if content.check(&binding, &self.me.account).is_err() {
             return Ok(Err(NotTaken::Refused(Fault::Peer)));
         }
-        if step.begun.is_some() && !self.remembers_first(w)? {
-            return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+        let known_sender = w.get::<Contact>(&Contact::key_of(&step.sender.account))?;
+        if drops(known_sender.as_ref(), &content.body) {
+            return Ok(Ok(()));
         }
-        let mut contact = match self.sender(w, &step.sender.account, &content)? {
+        let mut contact = match self.sender(w, &step.sender.account, known_sender, &content)? {
             Ok(contact) => contact,
             Err(not_taken) => return Ok(Err(not_taken)),
         };
-        if contact.blocked {
-            // Taken from the sender's view, kept by nobody: a block is not announced.
-            return Ok(Ok(()));
+        if step.begun.is_some() && !self.remembers_first(w)? {
+            return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
         }
         let device = self.learn_device(w, &mut contact, &step.sender, known, &payload)?;
         self.install_opened(w, &step)?;
@@ -173,9 +173,6 @@ impl App {
 
     /// What is done about a message that does not open: repair for contacts, nothing that shows for anybody.
     fn not_opened(&self, w: &mut Work<'_>, inbound: &Inbound, error: open::Error) -> Result<NotTaken, Halt> {
-        if error == open::Error::Duplicate {
-            return Ok(NotTaken::Known);
-        }
         if error.calls_for_repair() {
             self.repair(w, &inbound.sender_device(), inbound.session())?;
         }
@@ -187,25 +184,23 @@ impl App {
         &self,
         w: &mut Work<'_>,
         account: &AccountId,
+        known: Option<Contact>,
         content: &Content,
     ) -> Result<Result<Contact, NotTaken>, Halt> {
-        let known = w.get::<Contact>(&Contact::key_of(account))?;
-        let message = matches!(content.body, Body::Text(_) | Body::Unknown { .. });
         match known {
             Some(mut contact) if contact.state == ContactState::Request => {
-                if message {
-                    if contact.waiting as usize >= limits::REQUEST_MESSAGES_MAX {
-                        return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
-                    }
-                    contact.waiting += 1;
+                let shown = w.get::<MessageRef>(&MessageRef::key_of(&content.id))?;
+                if shown.is_some_and(|shown| shown.accounts.contains(account)) {
+                    return Ok(Ok(contact));
                 }
+                if contact.waiting as usize >= limits::REQUEST_MESSAGES_MAX {
+                    return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+                }
+                contact.waiting += 1;
                 Ok(Ok(contact))
             }
             Some(contact) if contact.state == ContactState::Added => Ok(Ok(contact)),
             known => {
-                if !message {
-                    return Ok(Err(NotTaken::Refused(Fault::Transient)));
-                }
                 let all = w.rows().every::<Contact>()?;
                 let waiting = all.iter().filter(|c| c.state == ContactState::Request).count();
                 if waiting >= limits::REQUEST_ACCOUNTS_MAX {
@@ -334,7 +329,8 @@ impl App {
             return Ok(());
         }
         let order = self.order_for(w, &place, device, &content)?;
-        let message = Message {
+        let begin = self.term_begin(w)?;
+        let mut message = Message {
             place,
             order,
             id: content.id,
@@ -344,7 +340,7 @@ impl App {
             previous: content.previous,
             sent_at: content.sent_at.min(w.now.plus_millis(limits::CLOCK_SKEW_MS)),
             stored_at: w.now,
-            expires_at: content.expires_after_ms.map(|ms| w.now.plus_millis(ms)),
+            expires_at: content.expires_after_ms.map(|ms| begin.plus_millis(ms)),
             kind: content.body.kind(),
             body: match content.body {
                 Body::Text(text) => text.as_str().as_bytes().to_vec(),
@@ -352,6 +348,7 @@ impl App {
                 _ => Vec::new(),
             },
             progress: Progress::Delivered,
+            event: 0,
         };
         self.store_message(w, &message)?;
         let mut head =
@@ -366,8 +363,14 @@ impl App {
             }
             return Ok(());
         }
-        let shown = query::message(&message, None, &contact.shown_name(), &self.profile(w)?);
-        self.emit(w, EventKind::Message(shown))
+        self.tell_message(w, contact, &mut message)
+    }
+
+    /// Tells local clients of a message of somebody else.
+    pub(super) fn tell_message(&self, w: &mut Work<'_>, contact: &Contact, message: &mut Message) -> Result<(), Halt> {
+        let shown = query::message(message, None, &contact.shown_name(), &self.profile(w)?);
+        message.event = self.emit(w, EventKind::Message(shown))?;
+        w.put(message)
     }
 
     /// A sort key that follows the sender's clock, but never breaks the order of the sender device's own messages.
@@ -405,6 +408,20 @@ impl App {
             self.want_resolve(w, contact)?;
         }
         Ok(())
+    }
+}
+
+fn is_message(body: &Body) -> bool {
+    matches!(body, Body::Text(_) | Body::Unknown { .. })
+}
+
+/// Whether content is taken from its sender's view and kept by nobody: everything of somebody blocked (a block is not
+/// announced), and of strangers whatever is no message, so that they leave no trace that a request does not show.
+fn drops(sender: Option<&Contact>, body: &Body) -> bool {
+    match sender {
+        Some(contact) if contact.blocked => true,
+        Some(contact) if contact.state == ContactState::Added => false,
+        _ => !is_message(body),
     }
 }
 

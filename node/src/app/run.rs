@@ -21,6 +21,8 @@ pub const BATCH_MAX: usize = 256;
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Due items worked off in one turn, so that inputs are not kept waiting.
 const DUE_MAX: usize = 128;
+/// A clock that went back by more was wrong before; what it put off is looked at anew.
+const CLOCK_BACK_MS: u64 = 60_000;
 /// What a sender is told to wait when this node could not store its frame, in milliseconds.
 const STORAGE_RETRY_MS: u64 = 5_000;
 
@@ -53,12 +55,14 @@ pub struct Runner {
     app: App,
     store: Arc<Store>,
     rng: Rng,
+    /// The moment of the last batch: a clock that went back since is set right.
+    last: Timestamp,
 }
 
 impl Runner {
     /// Puts an app over its store.
     pub fn new(app: App, store: Arc<Store>, rng: Rng) -> Self {
-        Self { app, store, rng }
+        Self { app, store, rng, last: Timestamp::from_millis(0) }
     }
 
     /// The store.
@@ -79,6 +83,9 @@ impl Runner {
         let snapshot = self.store.snapshot()?;
         let mut batch = Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new() };
         let mut refusals = Vec::new();
+        if now.plus_millis(CLOCK_BACK_MS) < self.last {
+            batch.step(now, &mut self.rng, |w| self.app.clock_went_back(w)).map_err(store_only)?;
+        }
         for input in inputs {
             let ask = asks(&input);
             match batch.step(now, &mut self.rng, |w| self.app.handle(w, input)) {
@@ -110,6 +117,7 @@ impl Runner {
                 Ok(effects)
             })?
         };
+        self.last = now;
         Ok(Turn { effects: Some(effects), refusals, next_due, storage_failed: false })
     }
 
@@ -118,7 +126,8 @@ impl Runner {
     fn failed(&mut self, asked: Vec<Asks>, error: &kith_store::Error, now: Timestamp) -> Turn {
         tracing::error!(%error, "storage failed: nothing of this batch was let out");
         let reopened = self.store.reopen();
-        let user = storage_error(error);
+        // A store that could not be opened again names the reason that still stands.
+        let user = storage_error(reopened.as_ref().err().unwrap_or(error));
         let refusals = asked.into_iter().map(|a| a.refuse(user.clone())).collect();
         let next_due = Some(now.plus_millis(STORAGE_AGAIN_MS));
         Turn { effects: None, refusals, next_due, storage_failed: reopened.is_err() || self.store.is_stopped() }

@@ -141,7 +141,7 @@ impl App {
             conversation: Conversation::Person(contact.account),
             sender_account: self.me.account,
             sender_device: self.me.device,
-            sequence: w.now.as_millis(),
+            sequence: w.now.as_millis().max(1),
             previous: None,
             sent_at: w.now,
             expires_after_ms: None,
@@ -151,7 +151,7 @@ impl App {
         let Ok(encoded) = content.encode().map(|bytes| bytes.to_vec()) else {
             return Err(UserError::internal("own content does not encode").into());
         };
-        let expires = w.now.plus_millis(limits::OUTBOX_EXPIRY_MS);
+        let expires = self.term_begin(w)?.plus_millis(limits::OUTBOX_EXPIRY_MS);
         let row = self.enqueue(w, contact.account, Some(device), Cargo::Content(encoded), expires)?;
         if fresh_session && let Some(mut queued) = w.get::<Outbox>(&Outbox::key_of(row))? {
             queued.fresh_session = true;

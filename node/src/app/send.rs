@@ -12,10 +12,13 @@ use crate::api::{
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, limits};
 use kith_store::table::{
-    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, DueWhat, Message, MessageRef, Outbox, OutboxState,
-    Place, PlaceHead, Progress, StepTaken,
+    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, DueWhat, Event, Message, MessageRef, Outbox,
+    OutboxState, Place, PlaceHead, Progress, StepTaken,
 };
 use rand_core::Rng as _;
+
+/// When something that a doubtful clock called due is looked at again, in milliseconds.
+const CLOCK_PAUSE_MS: u64 = 60 * 60_000;
 
 impl App {
     /// Queues a text for a person.
@@ -36,7 +39,8 @@ impl App {
         // A restored profile must not repeat a number: never below the clock.
         let seq = (head.seq + 1).max(w.now.as_millis());
         let order = (head.order + 1).max(w.now.as_millis());
-        let message = Message {
+        let begin = self.term_begin(w)?;
+        let mut message = Message {
             place,
             order,
             id,
@@ -46,10 +50,11 @@ impl App {
             previous: head.last,
             sent_at: w.now,
             stored_at: w.now,
-            expires_at: expires_after_ms.map(|ms| w.now.plus_millis(ms)),
+            expires_at: expires_after_ms.map(|ms| begin.plus_millis(ms)),
             kind: query::TEXT,
             body: body.into_bytes(),
             progress: Progress::Queued,
+            event: 0,
         };
         head.seq = seq;
         head.order = order;
@@ -59,7 +64,8 @@ impl App {
         let deliveries = self.queue_message(w, &contact, &message)?;
         let entry = query::message(&message, Some(&deliveries), &contact.shown_name(), &self.profile(w)?);
         let reply = SendReply::from(&entry);
-        self.emit(w, EventKind::Message(entry))?;
+        message.event = self.emit(w, EventKind::Message(entry))?;
+        w.put(&message)?;
         for delivery in &deliveries.to {
             if let Some(row) = delivery.outbox {
                 self.attempt(w, row)?;
@@ -117,7 +123,7 @@ impl App {
     }
 
     fn queue_message(&self, w: &mut Work<'_>, contact: &Contact, message: &Message) -> Result<Deliveries, Halt> {
-        let give_up = message.stored_at.plus_millis(limits::OUTBOX_EXPIRY_MS);
+        let give_up = self.term_begin(w)?.plus_millis(limits::OUTBOX_EXPIRY_MS);
         let give_up = message.expires_at.map_or(give_up, |at| at.min(give_up));
         let devices = self.live_devices(w, &contact.account)?;
         let targets = if devices.is_empty() { vec![None] } else { devices.into_iter().map(Some).collect::<Vec<_>>() };
@@ -183,6 +189,9 @@ impl App {
     /// Removes a message that vanishes, wherever it stands.
     pub(super) fn vanish(&self, w: &mut Work<'_>, id: MessageId) -> Result<(), Halt> {
         let Some(mut found) = w.get::<MessageRef>(&MessageRef::key_of(&id))? else { return Ok(()) };
+        if self.clock_doubt(&self.profile(w)?, w.now).is_some() {
+            return w.schedule(w.now.plus_millis(CLOCK_PAUSE_MS), DueWhat::Vanish(id));
+        }
         let mut kept = Vec::new();
         for (account, place, order) in std::mem::take(&mut found.at) {
             let key = Message::key_of(&place, order, &id);
@@ -198,9 +207,15 @@ impl App {
                             }
                         }
                     }
+                    w.delete::<Event>(&Event::key_of(message.event))?;
                     w.delete::<Message>(&key)?;
                 }
-                Some(_) => kept.push((account, place, order)),
+                Some(message) => {
+                    if let Some(at) = message.expires_at {
+                        w.schedule(at, DueWhat::Vanish(id))?;
+                    }
+                    kept.push((account, place, order));
+                }
                 None => {}
             }
         }

@@ -69,6 +69,8 @@ pub struct Message {
     pub body: Vec<u8>,
     /// How far it got (ours), `Delivered` for theirs.
     pub progress: Progress,
+    /// The event that told of it, which goes when it vanishes; 0 while none did.
+    pub event: u64,
 }
 
 impl Message {
