@@ -63,10 +63,11 @@ pub struct Ready {
 /// # Errors
 /// Why it could not start; nothing is left behind then.
 pub async fn run(options: DaemonOptions, ready: impl FnOnce(Ready)) -> Result<(), UserError> {
-    let running = start(options).await?;
-    ready(running.ready.clone());
+    // Before anybody can know that it is ready: a signal in between would end it without order.
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| UserError::internal(e.to_string()))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| UserError::internal(e.to_string()))?;
+    let running = start(options).await?;
+    ready(running.ready.clone());
     let mut asked = running.stop.subscribe();
     tokio::select! {
         _ = terminate.recv() => {}
