@@ -1,9 +1,11 @@
 //! The simulated world: many nodes on the real store over disks that forget, one virtual clock, seeded faults, no sockets;
-//! and daemons as real processes, for what only those can show.
+//! daemons of this process on loopback sockets with hostile peers beside them; and daemons as real processes, for what only
+//! those can show.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 pub mod bench;
 pub mod link;
+pub mod network;
 pub mod process;
 pub mod world;
 
