@@ -98,7 +98,9 @@ pub const REPLAY_SET_MAX: usize = 65_536;
 
 /// Messages that one message may jump ahead in a chain: bounds the hashing that a stranger to the chain can cause.
 pub const JUMP_MAX: u32 = 25_000;
-/// Skipped message keys kept in one session: the oldest goes first.
+/// Messages that a message which begins a session may jump ahead: anybody can send one, so it must stay cheap.
+pub const FIRST_JUMP_MAX: u32 = 2_000;
+/// Skipped message keys kept in one session, and in all sessions with one device: the oldest goes first.
 pub const SKIPPED_KEYS_MAX: usize = 5_000;
 /// Milliseconds a skipped message key is kept: the mailbox time.
 pub const SKIPPED_KEY_MS: u64 = 30 * DAY_MS;

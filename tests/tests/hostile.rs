@@ -60,11 +60,14 @@ impl Scene {
     }
 }
 
+/// Alters a content.
+type Alter = Box<dyn Fn(&mut Content)>;
+
 #[test]
 fn content_of_another_sender_or_conversation_is_refused() {
     let mut scene = Scene::new(1_101);
     let (friend, device) = (scene.bench.nodes[2].account, scene.bench.nodes[2].device);
-    let alter: [(&str, Box<dyn Fn(&mut Content)>); 5] = [
+    let alter: [(&str, Alter); 5] = [
         ("another account", Box::new(move |c| c.sender_account = friend)),
         ("another device", Box::new(move |c| c.sender_device = device)),
         ("both", Box::new(move |c| (c.sender_account, c.sender_device) = (friend, device))),

@@ -16,7 +16,7 @@ use crate::{
     net::NetCommand,
 };
 use kith_protocol::{
-    AccountId, DeviceId,
+    AccountId, DeviceId, Timestamp,
     identity::{ContactLink, contact_link, device_log::LogHead, safety_number},
     limits,
 };
@@ -134,6 +134,8 @@ impl App {
             log_head: LogHead { len: 0, hash: [0; 32] },
             since: w.now,
             waiting: 0,
+            begun: 0,
+            reach_at: Timestamp::from_millis(0),
             accepted_at: None,
             resolve_at: None,
             looked_at: None,

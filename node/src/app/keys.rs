@@ -13,8 +13,13 @@ use kith_protocol::{
 };
 use kith_store::{
     Damage, Error,
-    table::{FirstSeen, OneTimeRow, OwnPool},
+    table::{Contact, ContactState, FirstSeen, OneTimeRow, OwnPool},
 };
+
+/// Sessions a contact can begin while one set of our prekeys lives.
+const BEGUN_BY_CONTACT_MAX: u32 = 4_096;
+/// Sessions somebody whose request waits can begin meanwhile.
+const BEGUN_BY_STRANGER_MAX: u32 = 64;
 
 /// Own keys, with what the message at hand may name of them.
 pub(super) struct Keys {
@@ -98,7 +103,11 @@ impl App {
     }
 
     /// Whether another first message can be remembered; if not, it is not taken.
-    pub(super) fn remembers_first(&self, w: &Work<'_>) -> Result<bool, Halt> {
-        Ok(w.counters()?.first_seen < limits::REPLAY_SET_MAX as u64)
+    pub(super) fn remembers_first(&self, w: &Work<'_>, contact: &Contact) -> Result<bool, Halt> {
+        // Strangers share what is there, each a small part of it; contacts have their own and are never locked out by them.
+        if contact.state == ContactState::Added {
+            return Ok(contact.begun < BEGUN_BY_CONTACT_MAX);
+        }
+        Ok(contact.begun < BEGUN_BY_STRANGER_MAX && w.counters()?.first_seen < limits::REPLAY_SET_MAX as u64)
     }
 }

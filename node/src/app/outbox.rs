@@ -67,6 +67,7 @@ impl App {
             state: OutboxState::NeedsKeys,
             tries: 0,
             attempts: 0,
+            takings: 0,
             since: w.now,
             expires_at,
             due_at: w.now,
@@ -228,8 +229,9 @@ impl App {
 
     fn taken(&self, w: &mut Work<'_>, before: Timestamp, mut row: Outbox) -> Result<(), Halt> {
         let Cargo::Message(_) = row.cargo else { return self.forget_outbox_due(w, before, &row) };
-        let pause = RECEIPT_FIRST_MS.saturating_mul(1 << row.attempts.saturating_sub(1).min(16));
+        let pause = RECEIPT_FIRST_MS.saturating_mul(1 << row.takings.min(16));
         let again_at = w.now.plus_millis(pause.min(limits::RESEAL_MS));
+        row.takings = row.takings.saturating_add(1);
         row.state = OutboxState::Taken { again_at };
         row.due_at = again_at;
         row.tries = 0;

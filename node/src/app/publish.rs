@@ -54,6 +54,11 @@ impl App {
     /// The daemon starts: connections and leases of attempts are gone, the timetable may be old.
     pub(super) fn start(&self, w: &mut Work<'_>) -> Result<(), Halt> {
         let mut profile = self.profile(w)?;
+        if self.accept_clock {
+            // The person's word counts from now on, not only while this daemon runs.
+            profile.latest = w.now;
+            w.put(&profile)?;
+        }
         if let Some(why) = self.clock_doubt(&profile, w.now) {
             let hint = "set the clock and start again; if it is right: kith run --accept-clock";
             self.alert(w, "clock_off", why.to_owned(), hint)?;
@@ -358,7 +363,12 @@ impl App {
                 counters.first_seen = counters.first_seen.saturating_sub(1);
             }
         }
-        w.put(&counters)
+        w.put(&counters)?;
+        for mut contact in w.rows().every::<Contact>()?.into_iter().filter(|c| c.begun > 0) {
+            contact.begun = 0;
+            w.put(&contact)?;
+        }
+        Ok(())
     }
 
     /// Looks at an outbox row because it is due; a clock that is not believed makes nothing lapse.

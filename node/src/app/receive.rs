@@ -13,7 +13,7 @@ use crate::{
     net::{Frame, InboundToken, NetCommand, PeerName, Verdict},
 };
 use kith_protocol::{
-    AccountId, DeviceId, EnvelopeId, Fault,
+    AccountId, DeviceId, EnvelopeId, Fault, Timestamp,
     content::{Body, Content, SenderBinding},
     identity::DeviceLog,
     limits,
@@ -54,7 +54,7 @@ impl App {
         from: PeerName,
         frame: &Frame,
     ) -> Result<(), Halt> {
-        let verdict = match self.take_in(w, frame)? {
+        let verdict = match self.take_in(w, &from, frame)? {
             Ok(()) | Err(NotTaken::Known) => Verdict::Accepted,
             Err(NotTaken::Busy(retry_after_ms)) => Verdict::Busy { retry_after_ms },
             Err(NotTaken::Refused(fault)) => {
@@ -68,7 +68,7 @@ impl App {
         Ok(())
     }
 
-    fn take_in(&self, w: &mut Work<'_>, frame: &Frame) -> Result<Result<(), NotTaken>, Halt> {
+    fn take_in(&self, w: &mut Work<'_>, from: &PeerName, frame: &Frame) -> Result<Result<(), NotTaken>, Halt> {
         let id = EnvelopeId::of(&frame.envelope);
         // R-ENV: its key is gone, so a known envelope is acknowledged before any attempt to open it.
         if let Some(seen) = w.get::<Seen>(&Seen::key_of(&id))? {
@@ -94,7 +94,7 @@ impl App {
         let keys = self.keys_for(w, keys, &inbound)?;
         let (step, known) = match self.open(w, &keys, &inbound)? {
             Ok(opened) => opened,
-            Err(error) => return self.not_opened(w, &inbound, error).map(Err),
+            Err(error) => return self.not_opened(w, from, &inbound, error).map(Err),
         };
         let Ok(payload) = Payload::decode(&step.payload) else { return Ok(Err(NotTaken::Refused(Fault::Peer))) };
         let Ok(content) = Content::decode(&payload.content) else { return Ok(Err(NotTaken::Refused(Fault::Peer))) };
@@ -110,10 +110,13 @@ impl App {
             Ok(contact) => contact,
             Err(not_taken) => return Ok(Err(not_taken)),
         };
-        if step.begun.is_some() && !self.remembers_first(w)? {
-            return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+        if step.begun.is_some() {
+            if !self.remembers_first(w, &contact)? {
+                return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+            }
+            contact.begun = contact.begun.saturating_add(1);
         }
-        let device = self.learn_device(w, &mut contact, &step.sender, known, &payload)?;
+        let device = self.learn_device(w, &mut contact, &step.sender, known, &payload, content.sent_at)?;
         self.install_opened(w, &step)?;
         w.put(&contact)?;
         w.put(&device)?;
@@ -172,9 +175,15 @@ impl App {
     }
 
     /// What is done about a message that does not open: repair for contacts, nothing that shows for anybody.
-    fn not_opened(&self, w: &mut Work<'_>, inbound: &Inbound, error: open::Error) -> Result<NotTaken, Halt> {
+    fn not_opened(
+        &self,
+        w: &mut Work<'_>,
+        from: &PeerName,
+        inbound: &Inbound,
+        error: open::Error,
+    ) -> Result<NotTaken, Halt> {
         if error.calls_for_repair() {
-            self.repair(w, &inbound.sender_device(), inbound.session())?;
+            self.repair(w, from, &inbound.sender_device(), inbound.session())?;
         }
         Ok(NotTaken::Refused(error.fault()))
     }
@@ -226,9 +235,10 @@ impl App {
         sender: &PeerDevice,
         known: Option<Device>,
         payload: &Payload,
+        said_at: Timestamp,
     ) -> Result<Device, Halt> {
         if let Some(introduction) = &payload.introduction {
-            contact.reach = Some(*introduction.reach_secret.as_bytes());
+            self.take_reach(contact, &introduction.reach_secret, said_at);
             contact.their_name = introduction.name.clone();
             for hint in introduction.hints.iter().rev() {
                 contact.hints.retain(|h| h != hint);
@@ -282,6 +292,7 @@ impl App {
             w.put(contact)?;
             self.tell_contact(w, &contact.account)?;
         }
+        let said_at = content.sent_at.min(w.now.plus_millis(limits::CLOCK_SKEW_MS));
         match &content.body {
             Body::Receipt(receipt) => {
                 if added {
@@ -291,12 +302,16 @@ impl App {
             }
             Body::SessionControl(control) => {
                 if added {
-                    self.take_control(w, contact, device, control)?;
+                    self.take_control(w, contact, device, control, said_at)?;
                 }
                 Ok(None)
             }
             Body::CannotOpen(_) => {
-                if added {
+                let told = device.heard_cannot_open_at;
+                let again =
+                    told.is_some_and(|at| at <= w.now && w.now.millis_since(at) < limits::CANNOT_OPEN_INTERVAL_MS / 2);
+                if added && !again {
+                    w.put(&Device { heard_cannot_open_at: Some(w.now), ..device.clone() })?;
                     let kept = step.sessions.retire_others(&step.session);
                     w.put(&SessionsRow { device: device.device, sessions: StoredSessions::from(&kept) })?;
                     self.seal_again(w, &contact.account, &device.device)?;
@@ -426,7 +441,7 @@ fn drops(sender: Option<&Contact>, body: &Body) -> bool {
 }
 
 /// The device log of an introduction, if it is the account's.
-fn verified_log(account: AccountId, introduction: &Introduction, now: kith_protocol::Timestamp) -> Option<DeviceLog> {
+fn verified_log(account: AccountId, introduction: &Introduction, now: Timestamp) -> Option<DeviceLog> {
     let ops: Option<Vec<_>> = introduction
         .device_log
         .iter()

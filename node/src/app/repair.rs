@@ -4,20 +4,38 @@ use super::{
     App, Scan,
     work::{Halt, Work},
 };
+use crate::net::PeerName;
 use kith_protocol::{
-    DeviceId, SessionId,
+    DeviceId, SessionId, Timestamp,
     content::{Body, CannotOpen, SessionControl},
+    identity::ReachSecret,
     limits,
 };
-use kith_store::table::{Contact, ContactState, Device};
+use kith_store::{
+    Range, Rows,
+    table::{Contact, ContactState, Device, OutboxOf},
+};
+
+/// Rows that may wait for a contact before a further echo is left out.
+const ECHOES_WAITING_MAX: usize = 32;
 
 impl App {
     /// Tells a contact's device that we cannot open its messages, inside a fresh handshake, at most once an hour.
     /// Strangers and unknown devices are told nothing.
-    pub(super) fn repair(&self, w: &mut Work<'_>, device: &DeviceId, session: SessionId) -> Result<(), Halt> {
+    pub(super) fn repair(
+        &self,
+        w: &mut Work<'_>,
+        from: &PeerName,
+        device: &DeviceId,
+        session: SessionId,
+    ) -> Result<(), Halt> {
         let Some(mut row) = w.get::<Device>(&Device::key_of(device))?.filter(|d| !d.revoked) else { return Ok(()) };
         let Some(contact) = w.get::<Contact>(&Contact::key_of(&row.account))? else { return Ok(()) };
         if contact.state != ContactState::Added || contact.blocked || contact.violated {
+            return Ok(());
+        }
+        // Whoever holds our contact code can claim to be this device: only its own peer makes us begin anew.
+        if row.peer.as_deref() != Some(from.0.as_str()) {
             return Ok(());
         }
         let told = row.cannot_open_at;
@@ -36,6 +54,14 @@ impl App {
         )
     }
 
+    /// Takes a reach secret over unless a later word about it is known.
+    pub(super) fn take_reach(&self, contact: &mut Contact, reach: &ReachSecret, said_at: Timestamp) {
+        if said_at >= contact.reach_at {
+            contact.reach = Some(*reach.as_bytes());
+            contact.reach_at = said_at;
+        }
+    }
+
     /// Hands one-time keys over that only this device can use.
     pub(super) fn hand_over(&self, w: &mut Work<'_>, contact: &Contact, device: &DeviceId) -> Result<(), Halt> {
         let one_time_keys = self.make_one_time_keys(w, device)?;
@@ -52,6 +78,11 @@ impl App {
             if contact.state != ContactState::Added || contact.blocked || contact.accepted_at.is_none() {
                 continue;
             }
+            // Of echoes a few may wait for somebody who is off: the DHT has the newest one too.
+            let waiting = w.rows().rows::<OutboxOf>(contact.account.as_bytes(), &Range::all(), ECHOES_WAITING_MAX)?;
+            if control.descriptor.is_some() && waiting.len() >= ECHOES_WAITING_MAX {
+                continue;
+            }
             for device in self.live_devices(w, &contact.account)? {
                 self.enqueue_content(w, &contact, device, Body::SessionControl(control.clone()), false)?;
             }
@@ -66,6 +97,7 @@ impl App {
         contact: &mut Contact,
         device: &Device,
         control: &SessionControl,
+        said_at: Timestamp,
     ) -> Result<(), Halt> {
         if !control.one_time_keys.is_empty() {
             let mut keys = self.one_time_keys(w, &device.device)?;
@@ -74,7 +106,7 @@ impl App {
             }
         }
         if let Some(reach) = &control.reach_secret {
-            contact.reach = Some(*reach.as_bytes());
+            self.take_reach(contact, reach, said_at);
         }
         if let Some(name) = &control.name {
             contact.their_name.clone_from(name);

@@ -28,6 +28,8 @@ use std::collections::BTreeMap;
 const PAUSE_FIRST_MS: u64 = 2_000;
 /// The longest pause while something waits for the contact.
 const PAUSE_LONGEST_MS: u64 = 10 * 60_000;
+/// The least pause between two lookups of one contact that a new connection brings about, in milliseconds.
+const NEWCOMER_PAUSE_MS: u64 = 20_000;
 /// When a lookup whose answer never came is made again.
 const LOOKUP_LEASE_MS: u64 = 45_000;
 
@@ -295,6 +297,7 @@ impl App {
             bundle: None,
             descriptor_seq: 0,
             bundle_seq: 0,
+            heard_cannot_open_at: None,
             cannot_open_at: None,
             seen_at: None,
             revoked: false,
@@ -330,11 +333,11 @@ impl App {
 
     /// Somebody new is connected and may know those we look for: lookups that wait are made now.
     fn wake_lookups(&self, w: &mut Work<'_>) -> Result<(), Halt> {
-        for mut contact in w.rows().every::<Contact>()? {
+        for contact in w.rows().every::<Contact>()? {
             let pending = contact.resolve_at.is_some() && contact.state != ContactState::Removed;
-            let rested = contact.looked_at.is_none_or(|at| w.now.millis_since(at) >= PAUSE_FIRST_MS);
+            // Connections of strangers must not make this node ask all the time.
+            let rested = contact.looked_at.is_none_or(|at| w.now.millis_since(at) >= NEWCOMER_PAUSE_MS);
             if pending && rested && !contact.blocked && self.waits(w, &contact)? {
-                contact.resolve_tries = 0;
                 self.lookup(w, contact)?;
             }
         }

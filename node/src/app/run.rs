@@ -26,6 +26,8 @@ const CLOCK_BACK_MS: u64 = 60_000;
 /// What a sender is told to wait when this node could not store its frame, in milliseconds.
 const STORAGE_RETRY_MS: u64 = 5_000;
 
+/// How long a due item that fails by itself is put off, in milliseconds.
+const PUT_OFF_MS: u64 = 60 * 60_000;
 /// When a failed batch's timetable is looked at again, in milliseconds.
 const STORAGE_AGAIN_MS: u64 = 1_000;
 
@@ -84,12 +86,16 @@ impl Runner {
         let mut batch = Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new() };
         let mut refusals = Vec::new();
         if now.plus_millis(CLOCK_BACK_MS) < self.last {
-            batch.step(now, &mut self.rng, |w| self.app.clock_went_back(w)).map_err(store_only)?;
+            batch.optional(now, &mut self.rng, |w| self.app.clock_went_back(w))?;
         }
         for input in inputs {
             let ask = asks(&input);
             match batch.step(now, &mut self.rng, |w| self.app.handle(w, input)) {
                 Ok(()) => {}
+                Err(Halt::Store(error)) if is_of_one_step(&error) => {
+                    tracing::error!(%error, "a step failed by itself: it is dropped, the batch goes on");
+                    refusals.extend(ask.map(Asks::give_up));
+                }
                 Err(Halt::Store(error)) => return Err(error),
                 Err(Halt::User(error)) => refusals.extend(ask.map(|a| a.refuse(error))),
             }
@@ -97,15 +103,19 @@ impl Runner {
         for due in due_until(&batch.overlay, now)? {
             match batch.step(now, &mut self.rng, |w| self.app.due(w, due)) {
                 Ok(()) => {}
-                Err(Halt::Store(error)) => return Err(error),
-                Err(Halt::User(error)) => {
-                    tracing::error!(code = %error.code, "a due item was refused: taking it off the timetable");
-                    batch.step(now, &mut self.rng, |w| w.unschedule(due.at, due.what)).map_err(store_only)?;
+                Err(Halt::Store(error)) if !is_of_one_step(&error) => return Err(error),
+                Err(_) => {
+                    tracing::error!(what = ?due.what, "a due item failed by itself: it is put off");
+                    let later = now.plus_millis(PUT_OFF_MS);
+                    batch.optional(now, &mut self.rng, |w| {
+                        w.unschedule(due.at, due.what)?;
+                        w.schedule(later, due.what)
+                    })?;
                 }
             }
         }
         let owed = std::mem::take(&mut batch.owed);
-        batch.step(now, &mut self.rng, |w| self.app.send_receipts(w, owed)).map_err(store_only)?;
+        batch.optional(now, &mut self.rng, |w| self.app.send_receipts(w, owed))?;
         let next_due = next_due(&batch.overlay)?;
         let Batch { overlay, effects, .. } = batch;
         let writes: Writes = overlay.into_writes();
@@ -142,6 +152,23 @@ struct Batch<'s> {
 }
 
 impl Batch<'_> {
+    /// Works out a step without which the batch is still right: if it fails by itself, it is left out.
+    fn optional(
+        &mut self,
+        now: Timestamp,
+        rng: &mut Rng,
+        work: impl FnOnce(&mut Work<'_>) -> Result<(), Halt>,
+    ) -> Result<(), kith_store::Error> {
+        match self.step(now, rng, work) {
+            Err(Halt::Store(error)) if !is_of_one_step(&error) => Err(error),
+            Err(_) => {
+                tracing::error!("a step of the app's own failed and is left out");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Works one step out over the batch so far, and takes it in only if it succeeds.
     fn step(
         &mut self,
@@ -159,11 +186,11 @@ impl Batch<'_> {
     }
 }
 
-fn store_only(halt: Halt) -> kith_store::Error {
-    match halt {
-        Halt::Store(error) => error,
-        Halt::User(_) => kith_store::Error::Bug("a step without a request was refused"),
-    }
+/// Whether an error is the step's own: a row of it is too large, or does not decode. The disk has nothing to do with it,
+/// so the steps of others go on.
+fn is_of_one_step(error: &kith_store::Error) -> bool {
+    use kith_store::{Damage, Error as E};
+    matches!(error, E::RowTooLarge { .. } | E::Bug(_) | E::Corrupt(Damage::Encoding))
 }
 
 fn due_until(rows: &dyn RawRows, now: Timestamp) -> Result<Vec<Due>, kith_store::Error> {
@@ -191,6 +218,16 @@ fn asks(input: &Input) -> Option<Asks> {
 }
 
 impl Asks {
+    /// The answer where a step failed by itself: the frame is of no use here, the request met a bug.
+    fn give_up(self) -> Refusal {
+        match self {
+            Self::Request(request) => {
+                Refusal::Request(request, UserError::internal("a row could not be written or read"))
+            }
+            Self::Frame(token) => Refusal::Frame(token, Verdict::Refused),
+        }
+    }
+
     fn refuse(self, error: UserError) -> Refusal {
         match self {
             Self::Request(request) => Refusal::Request(request, error),

@@ -9,7 +9,7 @@
 use super::{
     Begun, Inbound, LocalDevice, OpenStep, OwnKeys, PeerDevice, PeerKeys, SealStep, SessionId, StrangerStep,
     handshake::{Handshake, InitialMessage},
-    header::End,
+    header::{End, Header},
     open,
     pq_step::OurPq,
     ratchet::{Beginning, Session},
@@ -199,6 +199,10 @@ impl Sessions {
         if keys.seen(&claimed) {
             return Err(open::Error::Duplicate);
         }
+        // Anybody can begin a session, so what it may cost before it is proven is bounded more tightly (R-SES-6).
+        if Header::decode(&inbound.message.header)?.number > limits::FIRST_JUMP_MAX {
+            return Err(open::Error::TooFarAhead);
+        }
         let (agreed, prekey) = handshake.respond(us, keys)?;
         let beginning = Beginning {
             transcript: agreed.transcript,
@@ -261,7 +265,20 @@ impl Sessions {
             };
             next.list.retain(|s| s.id != oldest);
         }
+        next.bound_skipped(&id);
         next
+    }
+
+    /// Keeps the skipped keys of all sessions together within the bound of one: those of the session unused for longest
+    /// go first.
+    fn bound_skipped(&mut self, keep: &SessionId) {
+        let mut total: usize = self.list.iter().map(|s| s.skipped.len()).sum();
+        while total > limits::SKIPPED_KEYS_MAX {
+            let full = self.list.iter_mut().filter(|s| s.id != *keep && s.skipped.len() > 0);
+            let Some(oldest) = full.min_by_key(|s| s.used) else { break };
+            total = total.saturating_sub(oldest.skipped.len());
+            oldest.skipped.clear();
+        }
     }
 
     fn end(&self) -> End {

@@ -50,6 +50,11 @@ impl SkippedKeys {
     }
 
     /// Takes out the seed of one message: it can be taken once.
+    pub(super) fn clear(&mut self) {
+        self.batches.clear();
+    }
+
+    /// Takes a kept seed out.
     pub(super) fn take(&mut self, ratchet_key: &[u8; 32], number: u32) -> Option<MessageSeed> {
         let batches = self.batches.iter_mut().filter(|b| b.ratchet_key == *ratchet_key);
         let seed = batches.into_iter().find_map(|b| {

@@ -16,7 +16,7 @@ pub enum ContactState {
 }
 
 /// One person.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Contact {
     /// Who.
     pub account: AccountId,
@@ -46,6 +46,10 @@ pub struct Contact {
     pub since: Timestamp,
     /// While a request: how many messages wait.
     pub waiting: u32,
+    /// Sessions they began since our prekeys were last deleted: bounds what one person can make us remember.
+    pub begun: u32,
+    /// When they said the reach secret we hold, by their clock: an older word does not bring an older secret back.
+    pub reach_at: Timestamp,
     /// When we last saw proof that they accept us (a receipt or a message).
     pub accepted_at: Option<Timestamp>,
     /// When their descriptor is looked up next.
@@ -54,6 +58,13 @@ pub struct Contact {
     pub looked_at: Option<Timestamp>,
     /// Lookups that found nothing, in a row.
     pub resolve_tries: u32,
+}
+
+impl std::fmt::Debug for Contact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { account, number, state, .. } = self;
+        write!(f, "Contact({account:?}, number {number}, {state:?})")
+    }
 }
 
 impl Contact {
@@ -118,6 +129,8 @@ pub struct Device {
     pub descriptor_seq: u64,
     /// Highest bundle sequence seen; lower ones are refused.
     pub bundle_seq: u64,
+    /// When it last told us that it cannot open our messages.
+    pub heard_cannot_open_at: Option<Timestamp>,
     /// When we last told it that we cannot open its messages.
     pub cannot_open_at: Option<Timestamp>,
     /// When a message of it last opened.

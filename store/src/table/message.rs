@@ -41,7 +41,7 @@ pub enum Progress {
 }
 
 /// One message, ours or theirs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Message {
     /// Where it belongs.
     pub place: Place,
@@ -71,6 +71,13 @@ pub struct Message {
     pub progress: Progress,
     /// The event that told of it, which goes when it vanishes; 0 while none did.
     pub event: u64,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, kind, body, progress, .. } = self;
+        write!(f, "Message({id:?}, kind {kind}, {} bytes, {progress:?})", body.len())
+    }
 }
 
 impl Message {

@@ -49,6 +49,8 @@ pub struct Outbox {
     pub tries: u32,
     /// Attempts at all.
     pub attempts: u32,
+    /// How often a daemon took it; each time its device's receipt is awaited longer.
+    pub takings: u32,
     /// When it was made.
     pub since: Timestamp,
     /// When it is given up.

@@ -10,7 +10,7 @@ use kith_protocol::{
 use serde::{Deserialize, Serialize};
 
 /// Long-lived keys of the account and of this device, made once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct OwnIdentity {
     /// The account's root, kept sealed on the first device.
     pub account: StoredAccount,
@@ -22,6 +22,13 @@ pub struct OwnIdentity {
     pub transport: [u8; 32],
     /// When the profile was made.
     pub since: Timestamp,
+}
+
+impl std::fmt::Debug for OwnIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { account: _, device: _, log, transport: _, since } = self;
+        write!(f, "OwnIdentity({} bytes of log, since {since:?})", log.len())
+    }
 }
 
 impl OwnIdentity {
@@ -41,7 +48,7 @@ impl Row for OwnIdentity {
 }
 
 /// What others see of this profile, and what was published last.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct OwnProfile {
     /// The account.
     pub account: AccountId,
@@ -67,6 +74,13 @@ pub struct OwnProfile {
     pub latest: Timestamp,
     /// Transport peers banned by the user.
     pub banned: Vec<String>,
+}
+
+impl std::fmt::Debug for OwnProfile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { account, .. } = self;
+        write!(f, "OwnProfile({account:?})")
+    }
 }
 
 impl OwnProfile {
