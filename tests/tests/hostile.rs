@@ -1,12 +1,16 @@
 //! A contact with valid keys that does what no honest node does: refused or harmless, and nothing of others changes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
-use kith_node::net::Verdict;
+use kith_node::{Code, app::Command, net::Verdict};
 use kith_protocol::{
     ChannelId, DeviceId, MessageId, Timestamp,
     content::{Body, CannotOpen, Content, Conversation, Marks, Range, Receipt, SessionControl, Text},
     identity::ReachSecret,
     prekey::HandedKey,
+};
+use kith_store::{
+    Key, Row,
+    table::{SessionsRow, Table},
 };
 use kith_tests::bench::{Bench, DAY, Forger, HOUR, Target};
 
@@ -204,4 +208,38 @@ fn a_hundred_cannot_open_cost_only_their_author() {
     scene.bench.wait(DAY);
     assert_eq!(scene.bench.nodes[1].outbox().len(), 1, "only what waits for the friend");
     scene.check("cannot open");
+}
+
+/// A row of the sessions' table that holds no sessions.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct NoSessions {
+    device: DeviceId,
+}
+
+impl Row for NoSessions {
+    const TABLE: Table = Table::Sessions;
+    const VERSION: u8 = 1;
+
+    fn key(&self) -> Key {
+        SessionsRow::key_of(&self.device)
+    }
+}
+
+#[test]
+fn what_cannot_be_read_of_one_contact_stops_nobody_else() {
+    let mut bench = Bench::friends(1_190, 3);
+    bench.say(0, 1, "before");
+    bench.cut_off.insert(1);
+    let waiting = bench.say(0, 1, "waits");
+    bench.nodes[0].overwrite(&NoSessions { device: bench.nodes[1].device });
+    // The next attempt cannot be sealed; neither it nor the frame of that contact may hold up the others.
+    bench.act(0, Command::OutboxRetry { message: Some(waiting) }).unwrap();
+    assert_eq!(bench.try_say(0, 1, "again").unwrap_err().code, Code::Internal);
+    bench.cut_off.clear();
+    bench.try_say(1, 0, "from the unreadable one").unwrap();
+    bench.wait(2 * HOUR);
+    bench.say(0, 2, "to somebody else");
+    bench.say(2, 0, "from somebody else");
+    assert_eq!(bench.texts(2, 0), ["to somebody else"]);
+    assert_eq!(bench.texts(0, 2), ["from somebody else"]);
 }

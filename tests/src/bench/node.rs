@@ -7,7 +7,7 @@ use kith_node::{
     net::{NetCommand, PeerName},
 };
 use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp, crypto::Secret};
-use kith_store::{Disk, MemoryDisk, RawRows, Store, Unlock};
+use kith_store::{Disk, MemoryDisk, RawRows, Row, Store, Unlock, Writes};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::sync::Arc;
 
@@ -128,6 +128,14 @@ impl Node {
                 look(&store.snapshot().unwrap())
             }
         }
+    }
+
+    /// Puts a row into the running node's store behind its back.
+    pub fn overwrite(&self, row: &impl Row) {
+        let mut writes = Writes::default();
+        writes.put(row).unwrap();
+        let store = self.runner.as_ref().unwrap().store();
+        store.write(|tx| tx.apply(&writes)).unwrap().into_inner();
     }
 
     /// The contact code and link.

@@ -78,6 +78,31 @@ fn c05_02_r_ses_6_many_chains_with_long_gaps_keep_bounded_state_and_the_oldest_g
 }
 
 #[test]
+fn r_ses_6_a_first_message_far_ahead_is_refused_without_work() {
+    let (mut alice, mut bob) = strangers();
+    let _ = alice.initiate(&bob, "never arrives");
+    skip(&mut alice, &bob, limits::FIRST_JUMP_MAX);
+    let far = alice.seal(&bob, "far");
+    hooks::take_chain_steps();
+    assert_eq!(bob.open(&alice, &far), Err(open::Error::TooFarAhead));
+    assert_eq!(hooks::take_chain_steps(), 0);
+}
+
+#[test]
+fn r_ses_6_skipped_keys_of_all_sessions_with_a_device_share_one_bound() {
+    let (mut alice, mut bob) = friends();
+    for round in 0..6 {
+        let _ = alice.initiate(&bob, "begins");
+        skip(&mut alice, &bob, limits::FIRST_JUMP_MAX - 1);
+        let far = alice.seal(&bob, "far");
+        assert_eq!(bob.open(&alice, &far).unwrap(), "far", "{round}");
+        let kept: usize = bob.with(&alice.peer()).list.iter().map(|s| s.skipped.len()).sum();
+        assert!(kept <= limits::SKIPPED_KEYS_MAX, "{kept} in round {round}");
+    }
+    assert!(bob.with(&alice.peer()).list.len() > 5);
+}
+
+#[test]
 fn r_ses_6_a_gap_wider_than_the_store_keeps_the_newest_and_old_ones_lapse() {
     let (mut alice, mut bob) = friends();
     let first = alice.seal(&bob, "first");
