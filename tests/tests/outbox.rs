@@ -185,3 +185,19 @@ fn the_event_stream_goes_on_from_its_cursor_across_restarts() {
     let all: Vec<_> = bench.nodes[1].events(0).into_iter().map(|e| e.cursor).collect();
     assert!(all.windows(2).all(|w| w[0] < w[1]));
 }
+
+#[test]
+fn a_client_ahead_of_a_profile_put_back_misses_nothing_new() {
+    let mut bench = Bench::friends(790, 2);
+    let old = bench.nodes[1].disk.image();
+    bench.say(0, 1, "forgotten with the newer disk");
+    bench.wait(MINUTE);
+    let cursor = bench.nodes[1].events(0).last().unwrap().cursor;
+    bench.nodes[1].stop();
+    bench.nodes[1].put_back(old);
+    bench.start(1);
+    let id = bench.say(0, 1, "after it was put back");
+    bench.wait(3 * HOUR);
+    let told = bench.nodes[1].events(cursor);
+    assert!(told.iter().any(|e| matches!(&e.kind, EventKind::Message(m) if m.id == id)), "nothing new was told");
+}

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::api::types::{self, EventKind};
 use kith_protocol::Timestamp;
-use kith_store::table::{Counters, Event};
+use kith_store::{
+    Range, Rows,
+    table::{Counters, Event},
+};
 
 /// How many events are kept: a client that was away longer reads the conversations instead.
 const EVENTS_KEPT: u64 = 20_000;
@@ -15,13 +18,14 @@ impl App {
     /// Adds an event; returns its cursor.
     pub(super) fn emit(&self, w: &mut Work<'_>, kind: EventKind) -> Result<u64, Halt> {
         let mut counters = w.counters()?;
-        counters.event += 1;
-        if counters.first_event == 0 {
-            counters.first_event = 1;
-        }
-        while counters.event - counters.first_event >= EVENTS_KEPT {
-            w.delete::<Event>(&Event::key_of(counters.first_event))?;
-            counters.first_event += 1;
+        // A client that was ahead of a profile put back goes on from where it was.
+        counters.event = (counters.event + 1).max(w.now.as_millis());
+        counters.events += 1;
+        while counters.events > EVENTS_KEPT {
+            let oldest = w.rows().rows::<Event>(Event::GROUP, &Range::all(), 1)?;
+            let Some(oldest) = oldest.first() else { break };
+            w.delete::<Event>(&Event::key_of(oldest.cursor))?;
+            counters.events -= 1;
         }
         let cursor = counters.event;
         w.put(&counters)?;
@@ -29,6 +33,17 @@ impl App {
         w.put(&Event { cursor, at: w.now, json })?;
         w.effects().newest_event = Some(cursor);
         Ok(cursor)
+    }
+
+    /// Takes an event out of the stream, because what it shows has vanished.
+    pub(super) fn forget_event(&self, w: &mut Work<'_>, cursor: u64) -> Result<(), Halt> {
+        if w.get::<Event>(&Event::key_of(cursor))?.is_some() {
+            let mut counters = w.counters()?;
+            counters.events = counters.events.saturating_sub(1);
+            w.put(&counters)?;
+            w.delete::<Event>(&Event::key_of(cursor))?;
+        }
+        Ok(())
     }
 
     /// Adds an alert: something a person should know.

@@ -12,8 +12,8 @@ use crate::api::{
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, limits};
 use kith_store::table::{
-    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, DueWhat, Event, Message, MessageRef, Outbox,
-    OutboxState, Place, PlaceHead, Progress, StepTaken,
+    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, DueWhat, Message, MessageRef, Outbox, OutboxState,
+    Place, PlaceHead, Progress, StepTaken,
 };
 use rand_core::Rng as _;
 
@@ -207,7 +207,7 @@ impl App {
                             }
                         }
                     }
-                    w.delete::<Event>(&Event::key_of(message.event))?;
+                    self.forget_event(w, message.event)?;
                     w.delete::<Message>(&key)?;
                 }
                 Some(message) => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One event for local clients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
-    /// Its place in the stream, rising by one.
+    /// Its place in the stream, rising; never below the clock, so that a profile put back does not use a place twice.
     pub cursor: u64,
     /// When.
     pub at: Timestamp,
@@ -72,8 +72,8 @@ pub struct Counters {
     pub contact: u64,
     /// Last event cursor.
     pub event: u64,
-    /// Oldest event still kept.
-    pub first_event: u64,
+    /// How many events are kept.
+    pub events: u64,
     /// First messages remembered against replay.
     pub first_seen: u64,
 }
