@@ -33,7 +33,7 @@ const BOOTSTRAP_EVERY: Duration = Duration::from_secs(15);
 /// Within what time two connections that a peer makes may be of one moment: it dials several addresses.
 const TWICE_WITHIN: Duration = Duration::from_secs(1);
 /// Within what time a connection of ours and one of the peer's may be of one moment: both dialled, over a slow network.
-const MUTUAL_WITHIN: Duration = Duration::from_secs(10);
+const MUTUAL_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is connected and what is being dialled.
 pub(crate) struct Connections {
