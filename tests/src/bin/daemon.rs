@@ -1,4 +1,5 @@
-//! A daemon and nothing else, as a process that tests can kill: HOME [--passphrase FILE] [--bootstrap ADDRESS]... [ADDRESS]...
+//! A daemon and nothing else, as a process that tests can kill:
+//! `HOME [--passphrase FILE] [--bootstrap ADDRESS]... [ADDRESS]...`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 use kith_node::{
