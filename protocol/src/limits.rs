@@ -90,8 +90,8 @@ pub const PREKEY_RETENTION_DAYS: u32 = 61;
 pub const ONE_TIME_KEYS_HANDED: usize = 4;
 /// Days after which an unused handed one-time key is deleted.
 pub const ONE_TIME_KEY_DAYS: u32 = 90;
-/// First messages remembered against replay: as long as the prekeys they name; beyond it, first messages without a
-/// one-time key are refused until old entries lapse.
+/// First messages remembered against replay, as long as the prekeys they name live. Beyond it those of strangers wait;
+/// contacts are bounded each for themselves, so that strangers cannot lock them out.
 pub const REPLAY_SET_MAX: usize = 65_536;
 
 // --- sessions -------------------------------------------------------------------------------------------------------
