@@ -257,13 +257,16 @@ impl App {
             )?;
         }
         for device in self.all_devices(w, &contact.account)? {
-            if log.device(&device).is_none()
-                && let Some(mut row) = w.get::<Device>(&Device::key_of(&device))?
-                && !row.revoked
+            // A device of a branch that is in doubt does not speak for the account; one that the root's lift kept does again.
+            let revoked = log.device(&device).is_none();
+            if let Some(mut row) = w.get::<Device>(&Device::key_of(&device))?
+                && row.revoked != revoked
             {
-                row.revoked = true;
+                row.revoked = revoked;
                 w.put(&row)?;
-                w.delete::<SessionsRow>(&SessionsRow::key_of(&device))?;
+                if revoked {
+                    w.delete::<SessionsRow>(&SessionsRow::key_of(&device))?;
+                }
             }
         }
         contact.log_head = log.head();
