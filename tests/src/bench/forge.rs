@@ -3,19 +3,26 @@
 use super::Node;
 use kith_node::net::Frame;
 use kith_protocol::{
-    Timestamp,
+    RecordKey, Timestamp,
     content::{self, Body, Content, Conversation},
-    identity::{Account, DeviceLog, DeviceSecrets, ReachSecret},
+    identity::{
+        Account, DeviceLog, DeviceSecrets, ReachSecret,
+        device_log::{Signer, prove_admission},
+    },
+    limits,
     mailbox::envelope,
-    prekey::Bundle,
+    prekey::{Bundle, Certificates, DescriptorParts},
     session::{Introduction, LocalDevice, Payload, PeerDevice, PeerKeys, Sessions},
-    wire::Extensions,
+    wire::{Extensions, Signed},
 };
 use kith_store::{
     RawRows, Rows,
     table::{Device, OwnIdentity, OwnProfile},
 };
-use rand_chacha::ChaCha20Rng;
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng as _, SeedableRng},
+};
 
 /// An account and device in a stranger's own hands.
 pub struct Forger {
@@ -38,6 +45,53 @@ impl Forger {
         let device = DeviceSecrets::generate(&mut rng);
         let log = DeviceLog::genesis(&account, &device, now).unwrap();
         Self { account, device, log, reach: [3; 16], rng }
+    }
+
+    /// The same account speaking through another device; what it says of its log is this log.
+    pub fn another_device(&mut self, device: DeviceSecrets) -> Self {
+        let account = Account::from_stored(&self.account.to_stored());
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        Self { account, device, log: self.log.clone(), reach: self.reach, rng: ChaCha20Rng::from_seed(seed) }
+    }
+
+    /// Signs two operations with one predecessor, and says both from now on; returns them.
+    pub fn fork(&mut self, now: Timestamp) -> [Signed; 2] {
+        let by = Signer::Device(&self.device);
+        let ops = [7, 8].map(|limit| self.log.set_limit(by, limit, now).unwrap());
+        self.log = self.log.merge(&ops, now).unwrap().0;
+        assert!(self.log.is_frozen());
+        ops
+    }
+
+    /// Makes the operation that admits another device.
+    pub fn admit(&mut self, device: &DeviceSecrets, now: Timestamp) -> Signed {
+        let proof = prove_admission(&self.log.next_place(), device, false);
+        self.log.admit(Signer::Device(&self.device), device.info(), false, proof, now).unwrap()
+    }
+
+    /// Makes the records of a descriptor for the device, whose bundle is as others know it.
+    pub fn records(
+        &mut self,
+        bundle: &Bundle,
+        (peer, addresses): (&str, &[String]),
+        sequence: u64,
+        now: Timestamp,
+    ) -> Vec<(RecordKey, Vec<u8>)> {
+        let reach = ReachSecret::from_bytes(self.reach);
+        let slot = self.log.slot(&self.device.id()).unwrap();
+        let mut certificates = Certificates::default();
+        certificates.renew(&self.account, &reach, slot, now, &mut self.rng).unwrap();
+        let parts = DescriptorParts {
+            bundle: &Signed::decode(&bundle.encode(), limits::BUNDLE_MAX).unwrap(),
+            log: &self.log,
+            peer_id: peer.as_bytes(),
+            addresses,
+            mailboxes: &[],
+            stranger_grant: None,
+            sequence,
+        };
+        parts.publish(&self.account.id(), &reach, &certificates, now, &mut self.rng).unwrap()
     }
 
     pub(super) fn of(rows: &dyn RawRows, rng: ChaCha20Rng) -> Self {
