@@ -209,7 +209,7 @@ fn converse() -> Conversed {
 }
 
 fn file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/session.json")
+    PathBuf::from("tests/vectors/session.json")
 }
 
 fn stored(name: &str) -> Vec<Vec<u8>> {

@@ -111,6 +111,14 @@ impl Bench {
         bench
     }
 
+    /// Brings one more node that knows nobody; returns its place.
+    pub fn join(&mut self) -> usize {
+        let who = self.nodes.len();
+        self.nodes.push(Node::create(self.seed, who, self.now));
+        self.start(who);
+        who
+    }
+
     /// Starts (or restarts) a node.
     pub fn start(&mut self, who: usize) {
         self.nodes[who].start();

@@ -74,3 +74,38 @@ fn c05_51_a_clock_that_jumps_between_turns_loses_nothing() {
     }
     assert_eq!(bench.nodes[1].told().len(), shown.len());
 }
+
+/// A clock that is some months ahead is believed; when it is set right the node is found and written to as before.
+fn months_ahead(seed: u64, restart: bool) {
+    let mut bench = Bench::friends(seed, 2);
+    bench.nodes[0].skew_ms = 100 * DAY as i64;
+    bench.restart(0);
+    // Until nothing that it published before is of use to anybody.
+    bench.wait(10 * DAY);
+    bench.nodes[0].skew_ms = 0;
+    if restart {
+        bench.restart(0);
+    } else {
+        bench.feed(0, vec![kith_node::app::Input::Tick]);
+    }
+    bench.wait(2 * HOUR);
+    assert_eq!(bench.nodes[0].alerts().iter().filter(|code| **code == "clock_off").count(), 1);
+    let (stranger, code_or_link) = (bench.join(), bench.nodes[0].me().code);
+    bench.act(stranger, Command::ContactAdd { code_or_link, name: None }).unwrap();
+    let first = bench.say(stranger, 0, "found by the code alone");
+    let (there, back) = (bench.say(0, 1, "there"), bench.say(1, 0, "back"));
+    bench.wait(HOUR);
+    assert_eq!(format!("{:?}", bench.state(stranger, &first)), "Sent", "{:?}", bench.nodes[stranger].why(&first));
+    assert_eq!(format!("{:?}", bench.state(0, &there)), "Delivered", "{:?}", bench.nodes[0].why(&there));
+    assert_eq!(format!("{:?}", bench.state(1, &back)), "Delivered", "{:?}", bench.nodes[1].why(&back));
+}
+
+#[test]
+fn a_clock_months_ahead_that_is_set_right_at_a_start_leaves_the_node_reachable() {
+    months_ahead(905, true);
+}
+
+#[test]
+fn a_clock_months_ahead_that_is_set_right_while_the_node_runs_leaves_it_reachable() {
+    months_ahead(906, false);
+}

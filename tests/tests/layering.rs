@@ -26,7 +26,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new("..").to_owned()
 }
 
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {

@@ -39,7 +39,8 @@ pub(crate) async fn run(args: ListenArgs, context: &Context) -> Outcome {
             event = events.next() => event?,
             error = input::interrupted() => return Err(error.into()),
         };
-        if accounts.is_empty() || about(&event).is_some_and(|account| accounts.contains(&account)) {
+        let gap = matches!(event.kind, EventKind::Gap(_));
+        if gap || accounts.is_empty() || about(&event).is_some_and(|account| accounts.contains(&account)) {
             context.out.one(&event)?;
             left = left.map(|n| n - 1);
         }
@@ -54,6 +55,6 @@ fn about(event: &Event) -> Option<String> {
         EventKind::Receipt(receipt) => Some(receipt.to.to_string()),
         EventKind::Contact(contact) | EventKind::Request(contact) => Some(contact.account.to_string()),
         EventKind::Device(device) => Some(device.account.to_string()),
-        EventKind::Alert(_) | EventKind::State(_) | EventKind::Unknown => None,
+        EventKind::Alert(_) | EventKind::Gap(_) | EventKind::State(_) | EventKind::Unknown => None,
     }
 }

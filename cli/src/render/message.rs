@@ -74,6 +74,10 @@ impl Show for Event {
                 format!("device {} {} of {}", device.device, clean_line(&device.change), device.account)
             }
             EventKind::Alert(alert) => alert.human(style),
+            EventKind::Gap(gap) => style.warn(&format!(
+                "events until {} are no longer kept: read the conversations with kith read",
+                local(gap.at)
+            )),
             EventKind::State(progress) => style.faint(&clean_line(&progress.state)),
             EventKind::Unknown => style.faint("(an event that this version does not know: update kith)"),
         }

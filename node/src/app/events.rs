@@ -22,9 +22,13 @@ impl App {
         counters.event = (counters.event + 1).max(w.now.as_millis());
         counters.events += 1;
         while counters.events > EVENTS_KEPT {
-            let oldest = w.rows().rows::<Event>(Event::GROUP, &Range::all(), 1)?;
-            let Some(oldest) = oldest.first() else { break };
-            w.delete::<Event>(&Event::key_of(oldest.cursor))?;
+            // The oldest event kept is a gap that stands where the newest dropped one stood: who comes from before it is
+            // told, who comes from after it misses nothing.
+            let oldest = w.rows().rows::<Event>(Event::GROUP, &Range::all(), 2)?;
+            let [first, second] = oldest.as_slice() else { break };
+            w.delete::<Event>(&Event::key_of(first.cursor))?;
+            let gap = types::Event { kind: EventKind::Gap(types::Gap { at: second.at.into() }), cursor: second.cursor };
+            w.put(&Event { json: serde_json::to_vec(&gap).unwrap_or_default(), ..second.clone() })?;
             counters.events -= 1;
         }
         let cursor = counters.event;
@@ -37,7 +41,9 @@ impl App {
 
     /// Takes an event out of the stream, because what it shows has vanished.
     pub(super) fn forget_event(&self, w: &mut Work<'_>, cursor: u64) -> Result<(), Halt> {
-        if w.get::<Event>(&Event::key_of(cursor))?.is_some() {
+        let kept = w.get::<Event>(&Event::key_of(cursor))?;
+        let kind = kept.and_then(|event| serde_json::from_slice::<types::Event>(&event.json).ok()).map(|e| e.kind);
+        if kind.is_some_and(|kind| !matches!(kind, EventKind::Gap(_))) {
             let mut counters = w.counters()?;
             counters.events = counters.events.saturating_sub(1);
             w.put(&counters)?;

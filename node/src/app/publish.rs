@@ -45,6 +45,35 @@ const PROTECTED_MAX: usize = 64;
 /// Transport peers a user can ban.
 const BANNED_MAX: usize = 1_000;
 
+/// Why the clock is not believed: then nothing lapses and nothing is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClockDoubt {
+    /// It shows a moment before this version existed.
+    Impossible,
+    /// It is behind what this profile has seen. Perhaps what was seen was wrong: so the profile is published, as others
+    /// look it up under their own day and take no number of a wrong one.
+    Behind,
+    /// It is far ahead of what this profile has seen.
+    Ahead,
+}
+
+impl ClockDoubt {
+    fn forbids_publishing(self) -> bool {
+        self != Self::Behind
+    }
+}
+
+impl std::fmt::Display for ClockDoubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Impossible | Self::Behind => {
+                "the clock is behind what this profile has seen: nothing lapses until it is right"
+            }
+            Self::Ahead => "the clock is far ahead of what this profile has seen: nothing lapses until it is right",
+        })
+    }
+}
+
 /// Makes the first prekeys of a profile.
 pub(super) fn first_keys(writes: &mut Writes, now: Timestamp, rng: &mut impl CryptoRng) -> Result<(), Error> {
     writes.put(&OwnPool { pool: PrekeyPool::generate(now, rng).to_stored() })
@@ -59,10 +88,7 @@ impl App {
             profile.latest = w.now;
             w.put(&profile)?;
         }
-        if let Some(why) = self.clock_doubt(&profile, w.now) {
-            let hint = "set the clock and start again; if it is right: kith run --accept-clock";
-            self.alert(w, "clock_off", why.to_owned(), hint)?;
-        } else {
+        if !self.doubts_clock(w, &profile)? {
             profile.latest = profile.latest.max(w.now);
             // The net task has only records that were published since it started: without them nobody could ask us.
             profile.published_at = None;
@@ -82,8 +108,18 @@ impl App {
 
     /// The clock went back while the node ran: what the wrong one put off is looked at now.
     pub(super) fn clock_went_back(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        let profile = self.profile(w)?;
+        self.doubts_clock(w, &profile)?;
         self.renew_timetable(w)?;
         self.housekeeping(w)
+    }
+
+    /// Tells the person of a clock that is not believed; says whether it is one.
+    fn doubts_clock(&self, w: &mut Work<'_>, profile: &OwnProfile) -> Result<bool, Halt> {
+        let Some(doubt) = self.clock_doubt(profile, w.now) else { return Ok(false) };
+        let hint = "set the clock and start again; if it is right: kith run --accept-clock";
+        self.alert(w, "clock_off", doubt.to_string(), hint)?;
+        Ok(true)
     }
 
     /// Makes what waits due again, and nothing later than this moment can have meant.
@@ -132,13 +168,15 @@ impl App {
     }
 
     /// Why the clock is not believed, if it is not: then nothing lapses and nothing is deleted.
-    pub(super) fn clock_doubt(&self, profile: &OwnProfile, now: Timestamp) -> Option<&'static str> {
+    pub(super) fn clock_doubt(&self, profile: &OwnProfile, now: Timestamp) -> Option<ClockDoubt> {
         if self.accept_clock {
             None
-        } else if now < EARLIEST || profile.latest.millis_since(now) > limits::CLOCK_SKEW_MS {
-            Some("the clock is behind what this profile has seen: nothing lapses until it is right")
+        } else if now < EARLIEST {
+            Some(ClockDoubt::Impossible)
+        } else if profile.latest.millis_since(now) > limits::CLOCK_SKEW_MS {
+            Some(ClockDoubt::Behind)
         } else if now > profile.latest.plus_days(AHEAD_DAYS) {
-            Some("the clock is far ahead of what this profile has seen: nothing lapses until it is right")
+            Some(ClockDoubt::Ahead)
         } else {
             None
         }
@@ -165,14 +203,15 @@ impl App {
         let jitter = w.rng.next_u64() % (HOUSEKEEPING_MS / 6);
         w.schedule(w.now.plus_millis(HOUSEKEEPING_MS - jitter), DueWhat::Housekeeping)?;
         let mut profile = self.profile(w)?;
-        if self.clock_doubt(&profile, w.now).is_some() {
+        let doubt = self.clock_doubt(&profile, w.now);
+        if doubt.is_some_and(ClockDoubt::forbids_publishing) {
             return Ok(());
         }
         profile.latest = profile.latest.max(w.now);
         w.put(&profile)?;
         let mut pool = self.pool(w)?;
         let renewed = pool.rotate(w.now, w.rng);
-        let gone = pool.delete_expired(true, w.now);
+        let gone = if doubt.is_none() { pool.delete_expired(true, w.now) } else { Vec::new() };
         if renewed || !gone.is_empty() {
             w.put(&OwnPool { pool: pool.to_stored() })?;
         }
@@ -184,7 +223,8 @@ impl App {
     /// Makes the descriptor's records anew and hands them to the net.
     pub(super) fn publish(&self, w: &mut Work<'_>) -> Result<(), Halt> {
         let mut profile = self.profile(w)?;
-        if profile.peer.is_empty() || self.clock_doubt(&profile, w.now).is_some() {
+        let doubt = self.clock_doubt(&profile, w.now);
+        if profile.peer.is_empty() || doubt.is_some_and(ClockDoubt::forbids_publishing) {
             return Ok(());
         }
         let Some(slot) = self.me.log.slot(&self.me.device) else {

@@ -41,6 +41,8 @@ pub(crate) struct Deliveries {
     deadlines: VecDeque<(Moment, u64)>,
     next_token: u64,
     allowances: HashMap<PeerId, Allowance>,
+    /// Frames of peers that are no contacts, which wait for the app.
+    strangers: usize,
 }
 
 struct Waiting {
@@ -53,6 +55,8 @@ struct Inbound {
     peer: PeerId,
     request: InboundRequestId,
     channel: ResponseChannel<Verdict>,
+    /// Came from a peer that was no contact.
+    stranger: bool,
 }
 
 /// What one peer may still send.
@@ -70,6 +74,7 @@ impl Deliveries {
     fn take_inbound(&mut self, token: u64) -> Option<Inbound> {
         let inbound = self.inbound.remove(&token)?;
         self.requests.remove(&inbound.request);
+        self.strangers = self.strangers.saturating_sub(usize::from(inbound.stranger));
         if let Some(allowance) = self.allowances.get_mut(&inbound.peer) {
             allowance.pending = allowance.pending.saturating_sub(1);
         }
@@ -206,7 +211,9 @@ impl Net {
             return self.respond(channel, Verdict::Busy { retry_after_ms: RETRY_AFTER_MS });
         }
         self.deliveries.next_token = token.wrapping_add(1);
-        self.deliveries.inbound.insert(token, Inbound { peer, request, channel });
+        let stranger = !self.contacts.contains(&peer);
+        self.deliveries.strangers += usize::from(stranger);
+        self.deliveries.inbound.insert(token, Inbound { peer, request, channel, stranger });
         self.deliveries.requests.insert(request, token);
         self.deliveries.deadlines.push_back((now.saturating_add(self.config.limits.verdict_timeout), token));
         if let Some(allowance) = self.deliveries.allowances.get_mut(&peer) {
@@ -214,13 +221,16 @@ impl Net {
         }
     }
 
+    /// Says whether there is room for one more frame of the peer. Strangers together get half of it, so that they cannot
+    /// keep contacts out.
     fn admit(&mut self, peer: PeerId, now: Moment) -> Result<(), u64> {
         let limits = &self.config.limits;
         let fresh = || Allowance { bucket: Bucket::new(limits.inbound_rate, limits.inbound_burst, now), pending: 0 };
         let allowance = self.deliveries.allowances.entry(peer).or_insert_with(fresh);
         allowance.bucket.take(now)?;
-        let full =
-            allowance.pending >= limits.inbound_per_peer || self.deliveries.inbound.len() >= limits.inbound_total;
+        let full = allowance.pending >= limits.inbound_per_peer
+            || self.deliveries.inbound.len() >= limits.inbound_total
+            || (!self.contacts.contains(&peer) && self.deliveries.strangers >= limits.inbound_total / 2);
         if full { Err(RETRY_AFTER_MS) } else { Ok(()) }
     }
 

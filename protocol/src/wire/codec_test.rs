@@ -142,7 +142,7 @@ macro_rules! every_type {
 /// Lists (file, message) of everything under `proto/`.
 fn defined_types() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/proto")).unwrap() {
+    for entry in std::fs::read_dir("proto").unwrap() {
         let path = entry.unwrap().path();
         let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
         for line in std::fs::read_to_string(&path).unwrap().lines() {

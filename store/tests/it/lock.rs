@@ -130,7 +130,7 @@ fn leftovers_of_a_creation_cut_off_are_no_obstacle() {
 fn migration_of_a_file_keeps_a_private_copy_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("store"), folder.path().join("store.schema-1"));
-    let old = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/schema-1.redb");
+    let old = "tests/fixtures/schema-1.redb";
     fs::copy(old, &path).unwrap();
     // A copy that a crash cut off.
     fs::write(folder.path().join("store.copying"), "half").unwrap();

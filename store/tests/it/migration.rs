@@ -19,7 +19,7 @@ fn passphrase() -> Unlock {
 }
 
 fn fixture(schema: u32) -> Vec<u8> {
-    std::fs::read(format!("{}/tests/fixtures/schema-{schema}.redb", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read(format!("tests/fixtures/schema-{schema}.redb")).unwrap()
 }
 
 fn open_old(disk: &MemoryDisk) -> Result<Store, Error> {
@@ -141,6 +141,6 @@ fn write_the_fixture_of_this_schema() {
         .into_inner();
     store.close().unwrap();
     let schema = Store::info(&Disk::Memory(disk.clone())).unwrap().schema;
-    let path = format!("{}/tests/fixtures/schema-{schema}.redb", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("tests/fixtures/schema-{schema}.redb");
     std::fs::write(path, disk.image()).unwrap();
 }

@@ -34,6 +34,8 @@ pub enum EventKind {
     Device(DeviceChange),
     /// Something the user should know.
     Alert(Alert),
+    /// Events up to here are no longer kept: who asked from before it reads the conversations instead.
+    Gap(Gap),
     /// The daemon's own progress; made when it happens, not kept.
     State(Progress),
     /// A kind of event that this version does not know.
@@ -91,6 +93,13 @@ pub struct Alert {
     /// What to do.
     pub hint: String,
     /// When.
+    pub at: Time,
+}
+
+/// Where the events that are kept begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Gap {
+    /// When the newest dropped event happened.
     pub at: Time,
 }
 

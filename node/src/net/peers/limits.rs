@@ -35,7 +35,7 @@ pub struct Limits {
     pub fetch_grace: Duration,
     /// Inbound frames of one peer that may wait for the app.
     pub inbound_per_peer: usize,
-    /// Inbound frames of all peers that may wait for the app (times 64 KiB of memory).
+    /// Inbound frames of all peers that may wait for the app (times 64 KiB of memory); at most half are strangers'.
     pub inbound_total: usize,
     /// Inbound frames a second of one peer, on average.
     pub inbound_rate: u32,

@@ -207,3 +207,30 @@ async fn a_ping_measures_a_round_trip_dialling_first_and_says_why_not() {
     let stranger = node(config()).await.name;
     assert_eq!(alice.net.ping(stranger, vec![]).await, Err(PingError::Unreachable("no address known")));
 }
+
+#[tokio::test]
+async fn r_net_3_strangers_leave_half_of_the_room_to_contacts() {
+    let mut small = config();
+    small.limits.inbound_total = 8;
+    let (mut stranger, mut contact, mut bob) = (node(config()).await, node(config()).await, node(small).await);
+    bob.send(NetCommand::Protect { peers: vec![contact.name.clone()] });
+    for attempt in 0..10 {
+        stranger.deliver(attempt, &bob, frame(&format!("stranger {attempt}")));
+    }
+    // The app answers nothing: four wait for it, the others are asked to come again.
+    for _ in 0..6 {
+        assert!(matches!(stranger.done().await.1, DeliverOutcome::Busy { .. }));
+    }
+    contact.deliver(1, &bob, frame("contact"));
+    let mut waiting = 0;
+    let token = loop {
+        let (token, from, _) = bob.inbound().await;
+        if from == contact.name {
+            break token;
+        }
+        waiting += 1;
+    };
+    assert_eq!(waiting, 4);
+    bob.send(NetCommand::Answer { token, verdict: Verdict::Accepted });
+    assert_eq!(contact.done().await, (1, DeliverOutcome::Accepted));
+}
