@@ -15,7 +15,7 @@ pub use log::{Counters, Event, Idempotency};
 pub use message::{ChainLink, Deliveries, Delivery, Message, MessageRef, Place, PlaceHead, Progress, Seen, StepTaken};
 pub use network::{HeldRecord, LearnedPeer};
 pub use outbox::{Cargo, Due, DueWhat, Outbox, OutboxOf, OutboxState};
-pub use own::{FirstSeen, OneTimeRow, OwnCertificates, OwnIdentity, OwnPool, OwnProfile, SessionsRow};
+pub use own::{FirstSeen, OneTimeRow, OwnCertificates, OwnEmptied, OwnIdentity, OwnPool, OwnProfile, SessionsRow};
 pub use setting::Setting;
 
 pub(crate) use crate::{Key, Row};
@@ -80,6 +80,8 @@ pub enum Table {
     HeldRecord = 27,
     /// Transport peers met before.
     LearnedPeer = 28,
+    /// Own records that empty slots under older reach secrets.
+    OwnEmptied = 29,
 }
 
 impl Table {

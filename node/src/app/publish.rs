@@ -19,13 +19,13 @@ use kith_protocol::{
     content::SessionControl,
     identity::ReachSecret,
     limits,
-    prekey::{Certificates, DescriptorParts, PrekeyPool, sequence},
+    prekey::{Certificates, DescriptorParts, PrekeyPool, check_record, sequence},
 };
 use kith_store::{
     Error, Writes,
     table::{
         Contact, ContactState, Device, Due, DueWhat, FirstSeen, Idempotency, Outbox, OutboxState, OwnCertificates,
-        OwnPool, OwnProfile, Seen,
+        OwnEmptied, OwnPool, OwnProfile, Seen,
     },
 };
 use rand_core::{CryptoRng, Rng as _};
@@ -42,6 +42,8 @@ const EARLIEST: Timestamp = Timestamp::from_millis(1_793_491_200_000);
 const AHEAD_DAYS: u64 = 400;
 /// Contacts whose peers are kept connected at most.
 const PROTECTED_MAX: usize = 64;
+/// Records kept that empty days under older reach secrets: eight rotations within a week.
+const EMPTIED_MAX: usize = 64;
 /// Transport peers a user can ban.
 const BANNED_MAX: usize = 1_000;
 
@@ -259,9 +261,10 @@ impl App {
             sequence: profile.descriptor_seq,
         };
         match parts.publish(&self.me.account, &reach, &certificates, w.now, w.rng) {
-            Ok(records) => {
+            Ok(mut records) => {
                 w.put(&profile)?;
                 self.echo(w, &records)?;
+                records.extend(self.emptied(w)?);
                 w.effects().net.push(NetCommand::Publish { records });
                 Ok(())
             }
@@ -323,21 +326,47 @@ impl App {
         Ok(Outcome::Me(query::me(w.rows())?))
     }
 
+    /// Gives the records that empty what was published under older reach secrets; what has lapsed is forgotten.
+    fn emptied(&self, w: &mut Work<'_>) -> Result<Vec<(RecordKey, Vec<u8>)>, Halt> {
+        let mut records = Vec::new();
+        for row in w.rows().every::<OwnEmptied>()? {
+            if row.expires <= w.now {
+                w.delete::<OwnEmptied>(&OwnEmptied::key_of(&row.key))?;
+            } else {
+                records.push((row.key, row.bytes));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Keeps the records that empty all days whose records can still be read under these certificates.
+    fn empty_all(&self, w: &mut Work<'_>, certificates: &Certificates, sequence: u64) -> Result<(), Halt> {
+        // Yesterday's records are still read today.
+        let first = w.now.day().minus(1);
+        for signer in (0..=limits::DESCRIPTOR_DAYS_AHEAD + 1).filter_map(|n| certificates.signer(first.plus(n))) {
+            let (key, bytes) = (signer.record_key(), signer.empty(sequence));
+            if let Ok(meta) = check_record(&key, &bytes, w.now) {
+                w.put(&OwnEmptied { key, bytes, expires: meta.expires })?;
+            }
+        }
+        let mut kept = w.rows().every::<OwnEmptied>()?;
+        kept.sort_by_key(|row| row.expires);
+        for row in kept.iter().take(kept.len().saturating_sub(EMPTIED_MAX)) {
+            w.delete::<OwnEmptied>(&OwnEmptied::key_of(&row.key))?;
+        }
+        Ok(())
+    }
+
     /// Makes a new reach secret: the old code finds nothing any more, contacts are told the new one.
     pub(super) fn rotate_reach(&self, w: &mut Work<'_>) -> Result<Outcome, Halt> {
         let mut profile = self.profile(w)?;
         let stored = w.get::<OwnCertificates>(&OwnCertificates::only())?;
         let certificates = stored.map(|row| Certificates::from_stored(&row.certificates)).unwrap_or_default();
         profile.descriptor_seq = sequence::next(Some(profile.descriptor_seq), w.now);
-        let days = (0..=limits::DESCRIPTOR_DAYS_AHEAD).map(|ahead| w.now.day().plus(ahead));
-        let empty: Vec<_> = days
-            .filter_map(|day| certificates.signer(day))
-            .map(|signer| (signer.record_key(), signer.empty(profile.descriptor_seq)))
-            .collect();
+        self.empty_all(w, &certificates, profile.descriptor_seq)?;
         profile.reach = *ReachSecret::random(w.rng).as_bytes();
         w.put(&profile)?;
         w.delete::<OwnCertificates>(&OwnCertificates::only())?;
-        w.effects().net.push(NetCommand::Publish { records: empty });
         self.publish(w)?;
         self.tell_all(
             w,

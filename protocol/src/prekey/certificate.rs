@@ -1,6 +1,7 @@
 //! Record keys that a device makes for each (day, slot), and the certificates by which the account's blinded daily key
 //! lets them stand in the DHT. Must not know what the records say.
 
+use super::record::LIFE_DAYS;
 use crate::{
     AccountId, Day, Fault, Timestamp,
     crypto::{
@@ -113,7 +114,7 @@ pub struct Certificates(BTreeMap<u32, Entry>);
 
 impl Certificates {
     /// Makes keys for today and the days ahead that lack one for this slot and reach secret, and asks for what is not
-    /// certified. Past days are forgotten.
+    /// certified. Past days are forgotten once their records have ended: until then they can still be emptied.
     pub fn requests(
         &mut self,
         account: &AccountId,
@@ -124,7 +125,8 @@ impl Certificates {
     ) -> Vec<Request> {
         let today = now.day();
         // Days beyond, of a clock that was ahead, are not counted as certified.
-        self.0.retain(|day, _| *day >= today.0 && *day <= today.plus(CERTIFICATE_DAYS_AHEAD).0);
+        let oldest = today.minus(LIFE_DAYS - 1);
+        self.0.retain(|day, _| *day >= oldest.0 && *day <= today.plus(CERTIFICATE_DAYS_AHEAD).0);
         let mut requests = Vec::new();
         for day in (0..=CERTIFICATE_DAYS_AHEAD).map(|ahead| today.plus(ahead)) {
             let blinded = blinded(account, reach, day);

@@ -20,7 +20,7 @@ use crate::{
 /// The version of records this program writes and reads.
 const VERSION: u32 = 1;
 /// Days that a record lives from the beginning of its day: that day and one more, for readers whose clock lags.
-const LIFE_DAYS: u32 = 2;
+pub(super) const LIFE_DAYS: u32 = 2;
 
 /// A record is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

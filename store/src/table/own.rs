@@ -2,7 +2,7 @@
 
 use super::{Key, Row, Table};
 use kith_protocol::{
-    AccountId, DeviceId, Timestamp,
+    AccountId, DeviceId, RecordKey, Timestamp,
     identity::{StoredAccount, StoredDevice},
     prekey::{StoredCertificates, StoredOneTimeKeys, StoredPool},
     session::StoredSessions,
@@ -142,6 +142,33 @@ impl Row for OwnCertificates {
 
     fn key(&self) -> Key {
         Self::only()
+    }
+}
+
+/// A record that says that a slot under an older reach secret is empty: published with the others until it lapses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OwnEmptied {
+    /// Its key.
+    pub key: RecordKey,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// When it lapses.
+    pub expires: Timestamp,
+}
+
+impl OwnEmptied {
+    /// Key of a record's row.
+    pub fn key_of(key: &RecordKey) -> Key {
+        Key::new(key.as_bytes(), &[])
+    }
+}
+
+impl Row for OwnEmptied {
+    const TABLE: Table = Table::OwnEmptied;
+    const VERSION: u8 = 1;
+
+    fn key(&self) -> Key {
+        Self::key_of(&self.key)
     }
 }
 
