@@ -178,14 +178,25 @@ impl Bench {
                 self.feed(who, vec![Input::Net(NetEvent::Found { query, records, asked })]);
             }
             NetCommand::Publish { records } if !self.cut_off.contains(&who) => {
-                for (key, bytes) in records {
-                    if prekey::check_record(&key, &bytes, self.now).is_ok() {
-                        self.dht.insert(key, bytes);
-                    }
+                // A node has one set of own records: the next one replaces it before it left.
+                let replaced =
+                    |(other, next): &(usize, NetCommand)| *other == who && matches!(next, NetCommand::Publish { .. });
+                if !self.todo.iter().any(replaced) {
+                    self.publish(records);
                 }
             }
             NetCommand::Fault { .. } => self.faults.push(who),
             _ => {}
+        }
+    }
+
+    /// Puts records where nodes that store them would: valid ones, over what is older.
+    pub fn publish(&mut self, records: Vec<(RecordKey, Vec<u8>)>) {
+        for (key, bytes) in records {
+            let newer = self.dht.get(&key).is_none_or(|old| prekey::supersedes(old, &bytes, self.now));
+            if newer && prekey::check_record(&key, &bytes, self.now).is_ok() {
+                self.dht.insert(key, bytes);
+            }
         }
     }
 

@@ -230,7 +230,8 @@ impl World {
             }
             NetCommand::Publish { records } => {
                 for (key, bytes) in records {
-                    if prekey::check_record(&key, &bytes, self.now).is_ok() {
+                    let newer = self.dht.get(&key).is_none_or(|old| prekey::supersedes(old, &bytes, self.now));
+                    if newer && prekey::check_record(&key, &bytes, self.now).is_ok() {
                         self.dht.insert(key, bytes);
                     }
                 }
