@@ -171,6 +171,18 @@ codes! {
     Interrupted "interrupted" 499 130;
 }
 
+impl Code {
+    /// Returns the code of what the system says about a file.
+    pub fn of_io(kind: std::io::ErrorKind) -> Self {
+        match kind {
+            std::io::ErrorKind::StorageFull => Self::DiskFull,
+            std::io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            std::io::ErrorKind::PermissionDenied => Self::NotPermitted,
+            _ => Self::Io,
+        }
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -126,12 +126,7 @@ fn reclaim(path: &Path) -> Result<(), UserError> {
 
 /// Says what could not be done with a file.
 fn io_error(path: &Path, what: &str, error: &io::Error) -> UserError {
-    let code = match error.kind() {
-        io::ErrorKind::StorageFull => Code::DiskFull,
-        io::ErrorKind::ReadOnlyFilesystem => Code::ReadOnly,
-        io::ErrorKind::PermissionDenied => Code::NotPermitted,
-        _ => Code::Io,
-    };
+    let code = Code::of_io(error.kind());
     UserError::new(code, format!("could not {what} {}: {error}", path.display())).hint("kith doctor")
 }
 

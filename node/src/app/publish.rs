@@ -60,6 +60,19 @@ pub(super) enum ClockDoubt {
 }
 
 impl ClockDoubt {
+    /// Why a clock is not believed, by what a profile has seen.
+    pub(super) fn of(profile: &OwnProfile, now: Timestamp) -> Option<Self> {
+        if now < EARLIEST {
+            Some(Self::Impossible)
+        } else if profile.latest.millis_since(now) > limits::CLOCK_SKEW_MS {
+            Some(Self::Behind)
+        } else if now > profile.latest.plus_days(AHEAD_DAYS) {
+            Some(Self::Ahead)
+        } else {
+            None
+        }
+    }
+
     fn forbids_publishing(self) -> bool {
         self != Self::Behind
     }
@@ -171,17 +184,7 @@ impl App {
 
     /// Why the clock is not believed, if it is not: then nothing lapses and nothing is deleted.
     pub(super) fn clock_doubt(&self, profile: &OwnProfile, now: Timestamp) -> Option<ClockDoubt> {
-        if self.accept_clock {
-            None
-        } else if now < EARLIEST {
-            Some(ClockDoubt::Impossible)
-        } else if profile.latest.millis_since(now) > limits::CLOCK_SKEW_MS {
-            Some(ClockDoubt::Behind)
-        } else if now > profile.latest.plus_days(AHEAD_DAYS) {
-            Some(ClockDoubt::Ahead)
-        } else {
-            None
-        }
+        if self.accept_clock { None } else { ClockDoubt::of(profile, now) }
     }
 
     /// The addresses under which others reach us changed.

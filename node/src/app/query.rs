@@ -1,11 +1,10 @@
 //! What local clients may read: rows turned into the API's types, over a snapshot. Must not write anything.
 
-use super::scan::Scan;
+use super::{publish::ClockDoubt, scan::Scan};
 use crate::api::types;
 use kith_protocol::{
     AccountId, DeviceId, MessageId, Timestamp,
     identity::{ContactCode, ContactLink, ReachSecret},
-    limits,
 };
 use kith_store::{
     Damage, Error, Range, RawRows, Rows,
@@ -341,8 +340,7 @@ pub fn overview(rows: &dyn RawRows) -> Result<Overview, Error> {
     Ok(counts)
 }
 
-/// How far the clock is behind what this profile has seen, in milliseconds, if it is more than a day.
-pub fn clock_behind(rows: &dyn RawRows, now: Timestamp) -> Result<Option<u64>, Error> {
-    let behind = profile(rows)?.latest.millis_since(now);
-    Ok((behind > limits::CLOCK_SKEW_MS).then_some(behind))
+/// Why the clock is not believed, if it is not: then nothing lapses and nothing is deleted.
+pub fn clock_doubt(rows: &dyn RawRows, now: Timestamp) -> Result<Option<String>, Error> {
+    Ok(ClockDoubt::of(&profile(rows)?, now).map(|doubt| doubt.to_string()))
 }

@@ -92,6 +92,8 @@ fn store(path: &Path, document: &DocumentMut) -> Result<(), UserError> {
         file.sync_all()?;
         std::fs::rename(&fresh, path)
     };
-    write()
-        .map_err(|e| UserError::new(Code::Io, format!("could not write {}: {e}", path.display())).hint("kith doctor"))
+    write().map_err(|e| {
+        let code = Code::of_io(e.kind());
+        UserError::new(code, format!("could not write {}: {e}", path.display())).hint("kith doctor")
+    })
 }

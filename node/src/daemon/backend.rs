@@ -189,7 +189,10 @@ impl Backend for Daemon {
         let status = self.status().await?;
         let waiting = self.outbox().await?;
         let now = self.0.parts.clock.now();
-        let clock = self.read(move |rows| query::clock_behind(rows, now)).await?;
+        let clock = match self.0.parts.options.accept_clock {
+            true => None,
+            false => self.read(move |rows| query::clock_doubt(rows, now)).await?,
+        };
         Ok(vec![
             check(
                 "storage",
@@ -201,9 +204,9 @@ impl Backend for Daemon {
             check(
                 "clock",
                 clock.is_none(),
-                "not behind what this profile has seen",
-                "the clock is behind",
-                "set the clock",
+                "fits what this profile has seen",
+                clock.as_deref().unwrap_or_default(),
+                "set the clock; if it is right: kith run --accept-clock",
             ),
             check(
                 "listen",
