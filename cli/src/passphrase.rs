@@ -57,7 +57,10 @@ impl PassphraseArgs {
 pub(crate) fn prompt(out: Output, question: &str) -> Result<Zeroizing<String>, UserError> {
     out.ask(question);
     let typed = rpassword::read_password();
-    typed.map(Zeroizing::new).map_err(|e| UserError::new(Code::Io, format!("could not read the passphrase: {e}")))
+    typed.map(Zeroizing::new).map_err(|e| match e.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::Interrupted => UserError::new(Code::Interrupted, "no answer"),
+        _ => UserError::new(Code::Io, format!("could not read the passphrase: {e}")),
+    })
 }
 
 /// Reads the first line of a source.
