@@ -53,7 +53,7 @@ impl Paths {
 }
 
 /// Returns a short name for a folder: 26 characters of the hash of its path.
-fn short_name(home: &Path) -> String {
+pub fn short_name(home: &Path) -> String {
     let hash = kith_protocol::crypto::kdf::sha256(&[home.as_os_str().as_encoded_bytes()]);
     let mut name = kith_protocol::RecordKey::from_bytes(hash).to_string();
     name.truncate(26);

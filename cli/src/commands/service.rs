@@ -6,9 +6,13 @@ use crate::input;
 use crate::render::{Show, Style, clean_line};
 use clap::{Args, Subcommand};
 use etcetera::BaseStrategy;
+use kith_node::paths::short_name;
 use kith_node::{Code, UserError, profile};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// Letters of a folder's hashed path in the name of its unit.
+const PATH_LETTERS: usize = 8;
 
 /// What to do with the service.
 #[derive(Debug, Subcommand)]
@@ -77,11 +81,13 @@ fn unit_name(context: &Context) -> String {
     match context.profile.as_deref() {
         Some("default") => "kith.service".to_owned(),
         Some(profile) => format!("kith-{profile}.service"),
-        // A unit name holds no slashes; the last part of the folder tells profiles apart well enough for a person.
+        // A unit name holds no slashes: the last part of the folder for the person, and a few letters of the whole path
+        // so that two folders of one name have two units.
         None => {
             let last = context.paths.home.file_name().unwrap_or_default().to_string_lossy();
             let last: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-            format!("kith-home-{last}.service")
+            let path: String = short_name(&context.paths.home).chars().take(PATH_LETTERS).collect();
+            format!("kith-home-{last}-{path}.service")
         }
     }
 }
@@ -114,7 +120,7 @@ fn install(args: InstallArgs, context: &Context) -> Outcome {
             std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
             std::fs::write(&path, &text)
         };
-        write().map_err(|e| UserError::new(Code::Io, format!("could not write {}: {e}", path.display())))?;
+        write().map_err(|e| cannot("write", &path, &e))?;
     }
     let unit = unit_name(context);
     let next = vec![
@@ -131,7 +137,7 @@ fn uninstall(context: &Context) -> Outcome {
     let changed = match std::fs::remove_file(&path) {
         Ok(()) => true,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-        Err(e) => return Err(UserError::new(Code::Io, format!("could not remove {}: {e}", path.display())).into()),
+        Err(e) => return Err(cannot("remove", &path, &e).into()),
     };
     // What `systemctl --user enable` made.
     if let Some(folder) = path.parent() {
@@ -143,6 +149,12 @@ fn uninstall(context: &Context) -> Outcome {
         Vec::new()
     };
     context.out.one(&Unit { unit, path: path.display().to_string(), installed: false, changed, next })
+}
+
+/// Says what could not be done with the unit.
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> UserError {
+    let message = format!("could not {what} {}: {error}", path.display());
+    UserError::new(Code::of_io(error.kind()), message).hint("XDG_CONFIG_HOME names another folder for units")
 }
 
 async fn logs(args: LogsArgs, context: &Context) -> Outcome {
@@ -184,7 +196,6 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
     format!(
         "[Unit]\n\
          Description=Kith messenger\n\
-         Documentation=man:kith(1)\n\
          After=network-online.target\n\
          \n\
          [Service]\n\
@@ -268,6 +279,8 @@ mod tests {
     #[test]
     fn quoting_leaves_nothing_to_expand() {
         assert_eq!(unit_quoted(Path::new("/a\"b\\c$d%e")), "\"/a\\\"b\\\\c$$d%%e\"");
-        assert_eq!(unit_name(&context("/x/my home")), "kith-home-my-home.service");
+        let name = unit_name(&context("/x/my home"));
+        assert!(name.starts_with("kith-home-my-home-") && name.ends_with(".service") && name.len() == 34, "{name}");
+        assert_ne!(name, unit_name(&context("/y/my home")));
     }
 }
