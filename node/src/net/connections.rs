@@ -43,6 +43,8 @@ pub(crate) struct Connections {
     pub(crate) announce: Vec<Multiaddr>,
     /// Own public addresses that somebody from the public network has used.
     pub(crate) confirmed: Vec<Multiaddr>,
+    /// Whether strangers from the public network come in here, or are meant to.
+    pub(crate) outsiders: bool,
     /// The addresses last told to the app.
     pub(crate) announced: Option<Vec<String>>,
     /// The DHT mode that was set.
@@ -101,6 +103,7 @@ impl Connections {
         Self {
             live: BTreeMap::new(),
             dials: HashMap::new(),
+            outsiders: !announce.is_empty(),
             announce,
             confirmed: Vec::new(),
             announced: None,
@@ -245,7 +248,13 @@ impl Net {
         self.dialer.reset(&peer);
         match endpoint {
             ConnectedPoint::Dialer { .. } => self.book.reached(peer, remote, now),
-            ConnectedPoint::Listener { local_addr, .. } => self.confirm(local_addr, reach),
+            ConnectedPoint::Listener { local_addr, .. } => {
+                if reach == Reach::Public {
+                    self.connections.outsiders = true;
+                    self.forget_local_routes();
+                }
+                self.confirm(local_addr, reach);
+            }
         }
         let dial = self.connections.dials.remove(&id);
         if let Some(fetch) = dial.and_then(|dial| dial.fetch) {

@@ -7,7 +7,11 @@ mod records;
 pub(crate) use filter::{Dht, Event};
 pub(crate) use records::{Records, dht_key};
 
-use super::{run::Net, translate, types::NetEvent};
+use super::{
+    run::Net,
+    translate::{self, Reach},
+    types::NetEvent,
+};
 use crate::clock::Moment;
 use kith_protocol::{Fault, RecordKey};
 use libp2p::{
@@ -219,6 +223,26 @@ impl Net {
         for address in addresses {
             kad.add_address(&peer, translate::without_peer(address.clone()));
         }
+        self.forget_local_routes();
+    }
+
+    /// Keeps addresses of local networks out of the routing table once strangers come in: Kademlia tells whatever it
+    /// holds to whoever asks. The address book still has them.
+    pub(crate) fn forget_local_routes(&mut self) {
+        if !self.connections.outsiders {
+            return;
+        }
+        let kad = self.swarm.behaviour_mut().dht.kad();
+        let mut local = Vec::new();
+        for bucket in kad.kbuckets() {
+            for entry in bucket.iter() {
+                let told = entry.node.value.iter().filter(|address| is_local(address));
+                local.extend(told.map(|address| (*entry.node.key.preimage(), address.clone())));
+            }
+        }
+        for (peer, address) in local {
+            kad.remove_address(&peer, &address);
+        }
     }
 
     pub(crate) fn on_peer_gone(&mut self, peer: PeerId) {
@@ -237,6 +261,10 @@ impl Net {
         dht.records().set_reach(reach);
         dht.records().expire();
     }
+}
+
+fn is_local(address: &libp2p::Multiaddr) -> bool {
+    matches!(translate::reach(&translate::without_peer(address.clone())), Reach::Private | Reach::Loopback)
 }
 
 const _: () = assert!(NonZeroUsize::new(REPLICAS).is_some());

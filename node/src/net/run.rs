@@ -317,6 +317,8 @@ impl Net {
             self.dialer.expire(now);
             self.keep_anchors();
             self.update_reach();
+            // Kademlia itself notes under which address a peer was dialled.
+            self.forget_local_routes();
             self.show_status();
         }
     }

@@ -6,5 +6,7 @@ mod dht;
 mod fifty;
 mod hostile;
 pub(super) mod kit;
+mod limits;
 mod real;
+mod seen;
 mod starting;
