@@ -106,16 +106,24 @@ async fn a_reader_among_liars_believes_none_of_them_and_finds_the_one_honest_ans
     let mut holder = Person::start(folder.path(), "holder", Vec::new()).await;
     let now = Clock::system().now();
     let foreign = signer(now).empty(now.as_millis());
+    let past = Timestamp::from_millis(now.as_millis() - 3 * 86_400_000);
+    let expired = signer(past).empty(past.as_millis());
+    let lies =
+        [Lie::Garbage, Lie::Foreign, Lie::Always(foreign), Lie::Always(expired), Lie::Always(Vec::new()), Lie::Oldest];
     let mut liars = Vec::new();
-    for lie in [Lie::Garbage, Lie::Foreign, Lie::Always(foreign), Lie::Oldest, Lie::Nothing] {
+    for lie in lies {
         liars.push(Liar::join(lie, &holder.listen()).await);
     }
-    holder.has_neighbours(5).await;
+    holder.has_neighbours(6).await;
     let mut ana = Person::start(folder.path(), "ana", holder.listen()).await;
     let mut ben = Person::start(folder.path(), "ben", holder.listen()).await;
     for person in [&ana, &ben] {
         person.is_published(1).await;
     }
+    // Started again Ben listens elsewhere: what the liars hold of him is outdated.
+    ben.stop().await;
+    ben.resume().await;
+    ben.is_published(1).await;
     ana.client.add_contact(&ben.code().await, Some("ben")).await.unwrap();
     ben.client.add_contact(&ana.code().await, Some("ana")).await.unwrap();
     ana.says("@ben", "found").await;

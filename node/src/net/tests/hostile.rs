@@ -372,7 +372,7 @@ async fn a_storing_node_refuses_replays_and_forgeries_and_scores_the_forger() {
 }
 
 #[tokio::test]
-async fn a_lookup_passes_over_forgeries_and_old_records_and_scores_who_told_them() {
+async fn a_lookup_passes_over_forged_foreign_expired_and_old_records_and_scores_the_liars() {
     let later = Timestamp::from_millis(u64::MAX / 2);
     let (mut alice, bob) = (node(config()).await, node(config()).await);
     let newest = record(&key(1), 8, later, "newest");
@@ -382,11 +382,22 @@ async fn a_lookup_passes_over_forgeries_and_old_records_and_scores_who_told_them
     let old = record(&key(1), 3, later, "old");
     let stale = kad::Record::new(key(1).as_bytes().to_vec(), old.clone());
     let replayer = Mallory::connect(DELIVER, &alice, nothing(), vec![stale]).await;
-    alice.status("both in the routing table", |status| status.routing == 2).await;
+    // Both claim to be newer than the newest.
+    let past = Timestamp::from_millis(1_000);
+    let (foreign, expired) = (record(&key(2), 10, later, "foreign"), record(&key(1), 9, past, "expired"));
+    let lie = |bytes: &[u8]| vec![kad::Record::new(key(1).as_bytes().to_vec(), bytes.to_vec())];
+    let swapper = Mallory::connect(DELIVER, &alice, nothing(), lie(&foreign)).await;
+    let hoarder = Mallory::connect(DELIVER, &alice, nothing(), lie(&expired)).await;
+    alice.status("all in the routing table", |status| status.routing == 4).await;
     alice.send(NetCommand::Fetch { query: 1, keys: vec![key(1)], hints: bob.net.status().listen });
     let (records, asked) = alice.found(1).await;
     assert_eq!(records.first(), Some(&(key(1), newest)));
-    assert!(records.iter().all(|(_, bytes)| bytes != b"forged"));
+    for lie in [b"forged".as_slice(), &foreign, &expired] {
+        assert!(records.iter().all(|(_, bytes)| bytes != lie), "{}", String::from_utf8_lossy(lie));
+    }
+    alice.scored(&swapper.name, |peer| peer.score <= -15).await;
+    // Only its clock may differ from ours.
+    alice.scored(&hoarder.name, |peer| peer.score > -15).await;
     assert!(records.contains(&(key(1), old)), "every valid candidate is handed on");
     assert!(asked >= 2);
     alice.scored(&forger.name, |peer| peer.score <= -15).await;
