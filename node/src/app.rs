@@ -40,7 +40,7 @@ use crate::{
     },
     net::NetEvent,
 };
-use kith_protocol::crypto::kdf;
+use kith_protocol::Timestamp;
 use kith_store::{
     Store,
     table::{Due, DueWhat, Idempotency},
@@ -51,6 +51,8 @@ pub struct App {
     me: Me,
     /// Takes the clock for right although it is far from what this profile has seen.
     accept_clock: bool,
+    /// When the clock leapt forward last.
+    leapt_at: Option<Timestamp>,
 }
 
 impl App {
@@ -59,7 +61,7 @@ impl App {
     /// # Errors
     /// `Corrupt` where the profile's rows are missing or make no sense.
     pub fn load(store: &Store) -> Result<Self, kith_store::Error> {
-        Ok(Self { me: Me::load(&store.snapshot()?)?, accept_clock: false })
+        Ok(Self { me: Me::load(&store.snapshot()?)?, accept_clock: false, leapt_at: None })
     }
 
     /// Takes the clock for right although it is far from what this profile has seen.
@@ -114,7 +116,7 @@ impl App {
             w.effects().replies.push((request, Ok(outcome)));
             return Ok(());
         };
-        let hash = kdf::sha256(&[&serde_json::to_vec(&command).unwrap_or_default()]);
+        let hash = command.fingerprint();
         if let Some(known) = w.get::<Idempotency>(&Idempotency::key_of(&key))? {
             if known.request != hash {
                 return Err(UserError::new(Code::Conflict, "this idempotency key was used for another request")

@@ -14,7 +14,7 @@ pub use identity::Identity;
 pub use log::{Counters, Event, Idempotency};
 pub use message::{ChainLink, Deliveries, Delivery, Message, MessageRef, Place, PlaceHead, Progress, Seen, StepTaken};
 pub use network::{HeldRecord, LearnedPeer};
-pub use outbox::{Cargo, Due, DueWhat, Outbox, OutboxOf, OutboxState};
+pub use outbox::{Cargo, Due, DueWhat, Outbox, OutboxOf, OutboxState, ReceiptsOf};
 pub use own::{FirstSeen, OneTimeRow, OwnCertificates, OwnEmptied, OwnIdentity, OwnPool, OwnProfile, SessionsRow};
 pub use setting::Setting;
 
@@ -82,6 +82,8 @@ pub enum Table {
     LearnedPeer = 28,
     /// Own records that empty slots under older reach secrets.
     OwnEmptied = 29,
+    /// Receipts that wait, by device.
+    ReceiptsOf = 30,
 }
 
 impl Table {

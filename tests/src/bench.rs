@@ -128,6 +128,16 @@ impl Bench {
         self.pump();
     }
 
+    /// Starts a node whose disk has no room from the moment it is open.
+    pub fn start_over_a_full_disk(&mut self, who: usize) {
+        self.nodes[who].start();
+        self.nodes[who].disk.set_full(true);
+        self.feed(who, vec![Input::Start]);
+        let (peer, addresses) = (Node::peer(who), vec![format!("/memory/{who}")]);
+        self.feed(who, vec![Input::Net(NetEvent::Addresses { peer, addresses })]);
+        self.pump();
+    }
+
     /// Stops a node with its disk as it is, and starts it again.
     pub fn restart(&mut self, who: usize) {
         self.nodes[who].stop();

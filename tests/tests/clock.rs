@@ -109,3 +109,42 @@ fn a_clock_months_ahead_that_is_set_right_at_a_start_leaves_the_node_reachable()
 fn a_clock_months_ahead_that_is_set_right_while_the_node_runs_leaves_it_reachable() {
     months_ahead(906, false);
 }
+
+#[test]
+fn a_clock_that_leaps_a_year_while_the_node_runs_gives_nothing_up_and_is_set_right() {
+    let mut bench = Bench::friends(907, 2);
+    bench.say(0, 1, "before");
+    bench.cut_off.insert(1);
+    let waiting = bench.say(0, 1, "waits");
+    bench.wait(HOUR);
+    bench.nodes[0].skew_ms = YEAR;
+    bench.wait(30 * MINUTE);
+    assert_eq!(format!("{:?}", bench.state(0, &waiting)), "Queued", "{:?}", bench.nodes[0].why(&waiting));
+    bench.nodes[0].skew_ms = 0;
+    bench.feed(0, vec![kith_node::app::Input::Tick]);
+    bench.cut_off.clear();
+    bench.wait(HOUR);
+    assert_eq!(format!("{:?}", bench.state(0, &waiting)), "Delivered", "{:?}", bench.nodes[0].why(&waiting));
+    assert!(bench.nodes[0].alerts().is_empty(), "{:?}", bench.nodes[0].alerts());
+}
+
+#[test]
+fn after_a_long_sleep_what_waits_gets_a_try_before_it_is_given_up() {
+    let mut bench = Bench::friends(908, 2);
+    bench.cut_off.insert(1);
+    let (reached, late) = (bench.say(0, 1, "waits"), bench.nodes[1].account);
+    bench.wait(HOUR);
+    bench.nodes[0].stop();
+    bench.now = bench.now.plus_days(35);
+    bench.cut_off.clear();
+    bench.restart(1);
+    bench.start(0);
+    bench.wait(HOUR / 2);
+    assert_eq!(format!("{:?}", bench.state(0, &reached)), "Delivered", "{:?}", bench.nodes[0].why(&reached));
+    // A leap that lasts is believed: then time counts again.
+    bench.cut_off.insert(1);
+    let command = Command::Send { to: late, body: "vanishes".into(), expires_after_ms: Some(DAY) };
+    let Ok(Outcome::Sent(sent)) = bench.act(0, command) else { panic!("not sent") };
+    bench.wait(2 * DAY);
+    assert!(bench.nodes[0].message(&sent.id).is_none());
+}

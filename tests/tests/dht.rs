@@ -4,13 +4,14 @@
 use kith_node::clock::{Clock, system_rng};
 use kith_protocol::{
     Timestamp,
-    identity::{Account, ReachSecret},
+    identity::{Account, ContactLink, ReachSecret},
     limits::DESCRIPTOR_MAX,
-    prekey::{Certificates, RecordSigner},
+    prekey::{Certificates, RecordSigner, check_record, record_key_of},
 };
 use kith_tests::network::{
     daemon::Person,
     liar::{Liar, Lie},
+    until,
 };
 
 /// Somebody with a certified record key of a day.
@@ -129,6 +130,33 @@ async fn a_reader_among_liars_believes_none_of_them_and_finds_the_one_honest_ans
     ana.says("@ben", "found").await;
     assert_eq!(ben.heard("@ana", "found").await, 1);
     for person in [&mut ana, &mut ben, &mut holder] {
+        person.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_desc_11_a_new_contact_code_empties_what_storing_nodes_hold_under_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut holder = Person::start(folder.path(), "holder", Vec::new()).await;
+    let mut ana = Person::start(folder.path(), "ana", holder.listen()).await;
+    ana.is_published(1).await;
+    let old = ContactLink::parse(&ana.code().await).unwrap().code;
+    // Tomorrow's record lies there whatever day it is when the test ends.
+    let tomorrow = Clock::system().now().day().plus(1);
+    let key = record_key_of(&old.account, &old.reach, tomorrow, 0).unwrap();
+    let reader = attacker(&holder).await;
+    let empty = |record: &Vec<u8>| check_record(&key, record, Clock::system().now()).unwrap().empty;
+    until("the descriptor lies there", async || {
+        reader.get(key.as_bytes()).await.first().is_some_and(|record| !empty(record))
+    })
+    .await;
+    ana.client.rotate().await.unwrap();
+    until("the old place is empty", async || reader.get(key.as_bytes()).await.first().is_some_and(empty)).await;
+    let new = ContactLink::parse(&ana.code().await).unwrap().code;
+    let key = record_key_of(&new.account, &new.reach, tomorrow, 0).unwrap();
+    let filled = |record: &Vec<u8>| !check_record(&key, record, Clock::system().now()).unwrap().empty;
+    until("the new place is filled", async || reader.get(key.as_bytes()).await.first().is_some_and(filled)).await;
+    for person in [&mut ana, &mut holder] {
         person.stop().await;
     }
 }

@@ -64,6 +64,62 @@ fn run(fault: Fault, n: u64, victim: usize) -> bool {
     calls(spent) - calls(before) > n
 }
 
+/// A text sent under a key while the disk fails once at a certain call; tells whether it did.
+fn send_once(n: u64) -> bool {
+    let mut bench = Bench::friends(1_200 + n, 2);
+    let disk = bench.nodes[0].disk.clone();
+    let before = disk.counts();
+    disk.fail_once_after(n);
+    let command = bench.text(1, "once");
+    let first = bench.act_keyed(0, command.clone(), Some("key"));
+    let spent = disk.counts();
+    disk.heal();
+    let there = bench.nodes[0].messages(&bench.nodes[1].account).len();
+    match &first {
+        Ok(_) => assert_eq!(there, 1, "{n}: acknowledged and not there"),
+        Err(error) if error.message.contains("not known yet") => {}
+        Err(error) => assert_eq!(there, 0, "{n}: {error:?} and yet there"),
+    }
+    let again = bench.act_keyed(0, command, Some("key")).unwrap();
+    assert!(first.is_err() || first.unwrap() == again, "{n}");
+    bench.wait(HOUR);
+    assert_eq!(bench.texts(1, 0), ["once"], "{n}");
+    let calls = |c: Counts| c.reads + c.writes + c.syncs;
+    calls(spent) - calls(before) > n
+}
+
+#[test]
+fn a_request_whose_commit_failed_is_told_what_is_on_disk_and_repeats_without_a_second_effect() {
+    let points = (0..).take_while(|n| send_once(*n)).count();
+    println!("counts: {points} points of a disk that fails once under a repeated request");
+    assert!(points > 5, "only {points} points");
+}
+
+#[test]
+fn the_storage_counts_as_failed_until_a_write_has_come_through() {
+    let mut bench = Bench::friends(1_098, 2);
+    bench.nodes[0].disk.set_full(true);
+    bench.try_say(0, 1, "no room").unwrap_err();
+    assert!(bench.nodes[0].storage_failed);
+    bench.wait(10 * MINUTE);
+    assert!(bench.nodes[0].storage_failed, "a full disk that is only read counts as well");
+    bench.nodes[0].disk.heal();
+    bench.wait(MINUTE);
+    assert!(!bench.nodes[0].storage_failed);
+}
+
+#[test]
+fn a_start_whose_commit_failed_is_made_up_for() {
+    let mut bench = Bench::friends(1_097, 2);
+    bench.dht.clear();
+    bench.nodes[0].stop();
+    bench.start_over_a_full_disk(0);
+    assert!(bench.dht.is_empty());
+    bench.nodes[0].disk.heal();
+    bench.wait(MINUTE);
+    assert!(!bench.dht.is_empty(), "nothing was published");
+}
+
 /// Every call up to a number, then ever larger steps, until the conversation ends before the fault.
 fn sweep(fault: Fault) {
     let mut points = 0;

@@ -1,11 +1,17 @@
 //! A contact with valid keys that does what no honest node does: refused or harmless, and nothing of others changes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
-use kith_node::{Code, app::Command, net::Verdict};
+use kith_node::{
+    Code,
+    app::Command,
+    net::{Frame, Verdict},
+};
 use kith_protocol::{
-    ChannelId, DeviceId, MessageId, Timestamp,
+    ChannelId, Day, DeviceId, MessageId, Timestamp,
     content::{Body, CannotOpen, Content, Conversation, Marks, Range, Receipt, SessionControl, Text},
+    crypto::dh::DhSecret,
     identity::ReachSecret,
+    mailbox::{EnvelopeBody, envelope},
     prekey::HandedKey,
 };
 use kith_store::{
@@ -13,6 +19,7 @@ use kith_store::{
     table::{SessionsRow, Table},
 };
 use kith_tests::bench::{Bench, DAY, Forger, HOUR, Target};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 fn text(body: &str) -> Body {
     Body::Text(Text::new(body.to_owned()).unwrap())
@@ -242,4 +249,25 @@ fn what_cannot_be_read_of_one_contact_stops_nobody_else() {
     bench.say(2, 0, "from somebody else");
     assert_eq!(bench.texts(2, 0), ["to somebody else"]);
     assert_eq!(bench.texts(0, 2), ["from somebody else"]);
+}
+
+#[test]
+fn an_envelope_for_a_day_that_never_had_keys_counts_against_its_peer_and_a_late_one_does_not() {
+    let mut bench = Bench::friends(4_711, 2);
+    let mut rng = ChaCha20Rng::seed_from_u64(4_711);
+    let key = DhSecret::random(&mut rng).public();
+    let today = bench.now.day();
+    let body = EnvelopeBody::Ratchet(vec![1; 64].into());
+    let mut faults = |day: Day| {
+        let envelope = envelope::seal(&key, day, &body, &mut rng).unwrap();
+        let before = bench.faults.len();
+        let frame = Frame { tag: [0; 16], expires: bench.now.plus_days(1), envelope };
+        assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Refused));
+        bench.pump();
+        bench.faults.len() - before
+    };
+    assert_eq!(faults(Day(0)), 1);
+    assert_eq!(faults(today.plus(2)), 1);
+    assert_eq!(faults(Day(u32::MAX)), 1);
+    assert_eq!(faults(Day(today.0 - 40)), 0, "a key of then may be gone: nobody's fault");
 }

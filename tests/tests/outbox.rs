@@ -201,3 +201,22 @@ fn a_client_ahead_of_a_profile_put_back_misses_nothing_new() {
     let told = bench.nodes[1].events(cursor);
     assert!(told.iter().any(|e| matches!(&e.kind, EventKind::Message(m) if m.id == id)), "nothing new was told");
 }
+
+#[test]
+fn receipts_for_somebody_who_never_takes_them_gather_and_stay_few() {
+    let mut bench = Bench::friends(711, 3);
+    bench.fate(|from, to, _| if (from, to) == (1, 0) { Fate::Lost } else { Fate::Arrives });
+    let texts = 600;
+    let ids: Vec<_> = (0..texts).map(|n| bench.say(0, 1, &format!("{n}"))).collect();
+    assert_eq!(bench.texts(1, 0).len(), texts);
+    let rows = bench.nodes[1].outbox_rows();
+    assert!(rows <= 16, "{rows} rows wait for one contact");
+    // Others are served, and once they are taken the receipts say all of it.
+    let other = bench.say(1, 2, "meanwhile");
+    assert_eq!(format!("{:?}", bench.state(1, &other)), "Delivered");
+    bench.fate(|_, _, _| Fate::Arrives);
+    bench.wait(HOUR);
+    let open = ids.iter().filter(|id| format!("{:?}", bench.state(0, id)) != "Delivered").count();
+    assert_eq!(open, 0);
+    assert_eq!((bench.nodes[0].outbox_rows(), bench.nodes[1].outbox_rows()), (0, 0));
+}

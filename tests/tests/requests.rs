@@ -25,12 +25,17 @@ fn r_out_7_nothing_is_told_before_a_request_is_accepted_then_all_of_it() {
     assert_eq!(format!("{:?}", bench.contact(1, 0).unwrap().state), "Request");
     assert!(bench.carried.iter().all(|c| c.from == 0), "something left for a stranger");
     assert!(ids.iter().all(|id| format!("{:?}", bench.state(0, id)) == "Sent"));
+    for id in &ids {
+        let why = bench.nodes[0].error(id).unwrap();
+        assert!(why.contains("not accepted yet"), "{why}");
+    }
     assert!(bench.nodes[1].told().is_empty());
     let account = bench.nodes[0].account;
     bench.act(1, Command::ContactAccept { account }).unwrap();
     bench.wait(HOUR);
     for id in &ids {
         assert_eq!(format!("{:?}", bench.state(0, id)), "Delivered", "{:?}", bench.nodes[0].why(id));
+        assert_eq!(bench.nodes[0].error(id), None);
     }
     assert_eq!(bench.nodes[1].told(), ids, "followers are told once it is accepted");
     let answer = bench.say(1, 0, "hello yourself");

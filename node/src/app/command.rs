@@ -3,7 +3,7 @@
 
 use crate::api::error::UserError;
 use crate::api::types::{Contact, Done, Me, SendReply, Verification};
-use kith_protocol::{AccountId, MessageId};
+use kith_protocol::{AccountId, MessageId, crypto::kdf};
 use serde::{Deserialize, Serialize};
 
 /// Changes something.
@@ -101,6 +101,14 @@ pub enum Command {
         /// Who.
         account: AccountId,
     },
+}
+
+impl Command {
+    /// Tells a repeated request from another one under the same idempotency key.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        // Writing these types to memory cannot fail: string keys only, no fallible Serialize.
+        kdf::sha256(&[&serde_json::to_vec(self).unwrap_or_default()])
+    }
 }
 
 /// What a command answers. Kept as JSON under its idempotency key (not as bincode: the types are JSON types).

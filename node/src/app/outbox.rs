@@ -31,10 +31,14 @@ const BACKOFF_LONGEST_MS: u64 = 15 * 60_000;
 const RECEIPT_FIRST_MS: u64 = 10 * 60_000;
 /// Longest pause a busy peer can ask for.
 const BUSY_LONGEST_MS: u64 = 10 * 60_000;
+/// Why nothing confirms a message to somebody who never answered.
+const NOT_ACCEPTED: &str = "sent, not accepted yet: nothing is confirmed until they accept your request";
 /// Steps kept for one device of one message.
 const STEPS_KEPT: usize = 32;
 /// Rows woken together when a peer appears, before the next ones follow after a pause.
 const WAKE_BATCH: u64 = 64;
+/// What is due within this is not woken beyond the first batch, in milliseconds.
+const WAKE_SOON_MS: u64 = 10_000;
 /// The pause between such batches, in milliseconds.
 const WAKE_PAUSE_MS: u64 = 50;
 
@@ -236,7 +240,12 @@ impl App {
         row.due_at = again_at;
         row.tries = 0;
         self.store_outbox(w, Some(before), &row)?;
-        self.progress(w, &row, Progress::Sent, "sent", "the contact's daemon")
+        self.progress(w, &row, Progress::Sent, "sent", "the contact's daemon")?;
+        let accepted = w.get::<Contact>(&Contact::key_of(&row.account))?.is_some_and(|c| c.accepted_at.is_some());
+        if accepted {
+            return Ok(());
+        }
+        self.change_delivery(w, &row, |delivery| delivery.error = Some(NOT_ACCEPTED.to_owned()))
     }
 
     /// Puts the row off and says why it waits.
@@ -246,6 +255,14 @@ impl App {
         self.change_delivery(w, &row, |delivery| {
             delivery.error = Some(why.to_owned());
         })
+    }
+
+    /// Lets a row wait.
+    pub(super) fn put_off(&self, w: &mut Work<'_>, id: u64, pause_ms: u64) -> Result<(), Halt> {
+        let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(id))? else { return Ok(()) };
+        let before = row.due_at;
+        row.due_at = w.now.plus_millis(pause_ms);
+        self.store_outbox(w, Some(before), &row)
     }
 
     /// Says why an account's mail waits.
@@ -266,7 +283,9 @@ impl App {
         for entry in w.rows().group::<OutboxOf>(account.as_bytes())? {
             let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(entry.id))? else { continue };
             let waits_for_receipt = matches!(row.state, OutboxState::Taken { again_at } if w.now < again_at);
-            if row.in_flight || waits_for_receipt || row.due_at <= w.now {
+            // Beyond the first batch, what is due soon anyway is left alone: a peer that comes and goes costs little.
+            let soon = if woken < WAKE_BATCH { w.now } else { w.now.plus_millis(WAKE_SOON_MS) };
+            if row.in_flight || waits_for_receipt || row.due_at <= soon {
                 continue;
             }
             let before = row.due_at;

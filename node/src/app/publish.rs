@@ -40,6 +40,12 @@ const IDEMPOTENCY_MS: u64 = 24 * 60 * 60_000;
 const EARLIEST: Timestamp = Timestamp::from_millis(1_793_491_200_000);
 /// A clock this far ahead of what the profile has seen is taken for wrong, in days.
 const AHEAD_DAYS: u64 = 400;
+/// A clock that goes forward by more between two looks has leapt, in milliseconds.
+const LEAP_MS: u64 = 24 * 60 * 60_000;
+/// For how long nothing lapses after a leap: mail gets a try first, and a wrong clock is mostly set right by then.
+const LEAP_GRACE_MS: u64 = 60 * 60_000;
+/// A leap of more days is not believed until it has lasted.
+const LEAP_PINNED_DAYS: u64 = 30;
 /// Contacts whose peers are kept connected at most.
 const PROTECTED_MAX: usize = 64;
 /// Records kept that empty days under older reach secrets: eight rotations within a week.
@@ -57,6 +63,8 @@ pub(super) enum ClockDoubt {
     Behind,
     /// It is far ahead of what this profile has seen.
     Ahead,
+    /// It leapt forward a short while ago: the machine slept, or the clock is about to be set right.
+    Leapt,
 }
 
 impl ClockDoubt {
@@ -74,7 +82,12 @@ impl ClockDoubt {
     }
 
     fn forbids_publishing(self) -> bool {
-        self != Self::Behind
+        matches!(self, Self::Impossible | Self::Ahead)
+    }
+
+    /// Whether a person should know.
+    pub(super) fn is_told(self) -> bool {
+        self != Self::Leapt
     }
 }
 
@@ -85,6 +98,7 @@ impl std::fmt::Display for ClockDoubt {
                 "the clock is behind what this profile has seen: nothing lapses until it is right"
             }
             Self::Ahead => "the clock is far ahead of what this profile has seen: nothing lapses until it is right",
+            Self::Leapt => "the clock leapt forward: nothing lapses for an hour",
         })
     }
 }
@@ -104,7 +118,10 @@ impl App {
             w.put(&profile)?;
         }
         if !self.doubts_clock(w, &profile)? {
-            profile.latest = profile.latest.max(w.now);
+            let doubt = self.clock_doubt(&profile, w.now);
+            if self.may_pin(&profile, doubt, w.now) {
+                profile.latest = profile.latest.max(w.now);
+            }
             // The net task has only records that were published since it started: without them nobody could ask us.
             profile.published_at = None;
             w.put(&profile)?;
@@ -131,8 +148,9 @@ impl App {
 
     /// Tells the person of a clock that is not believed; says whether it is one.
     fn doubts_clock(&self, w: &mut Work<'_>, profile: &OwnProfile) -> Result<bool, Halt> {
-        let Some(doubt) = self.clock_doubt(profile, w.now) else { return Ok(false) };
+        let Some(doubt) = self.clock_doubt(profile, w.now).filter(|doubt| doubt.is_told()) else { return Ok(false) };
         let hint = "set the clock and start again; if it is right: kith run --accept-clock";
+        tracing::warn!("{doubt}; if it is right: kith run --accept-clock");
         self.alert(w, "clock_off", doubt.to_string(), hint)?;
         Ok(true)
     }
@@ -184,7 +202,22 @@ impl App {
 
     /// Why the clock is not believed, if it is not: then nothing lapses and nothing is deleted.
     pub(super) fn clock_doubt(&self, profile: &OwnProfile, now: Timestamp) -> Option<ClockDoubt> {
-        if self.accept_clock { None } else { ClockDoubt::of(profile, now) }
+        let leapt = self.leapt_at.filter(|at| now < at.plus_millis(LEAP_GRACE_MS)).map(|_| ClockDoubt::Leapt);
+        if self.accept_clock { None } else { ClockDoubt::of(profile, now).or(leapt) }
+    }
+
+    /// Whether the moment becomes the latest this profile has seen: after a leap of a month only once it has lasted.
+    fn may_pin(&self, profile: &OwnProfile, doubt: Option<ClockDoubt>, now: Timestamp) -> bool {
+        doubt != Some(ClockDoubt::Leapt) || now <= profile.latest.plus_days(LEAP_PINNED_DAYS)
+    }
+
+    /// Notices a clock that leapt since the moment seen before; one that went back behind its leap was set right.
+    pub(super) fn watch_clock(&mut self, before: Timestamp, now: Timestamp) {
+        if now > before.plus_millis(LEAP_MS) {
+            self.leapt_at = Some(now);
+        } else if self.leapt_at.is_some_and(|at| now < at) {
+            self.leapt_at = None;
+        }
     }
 
     /// The addresses under which others reach us changed.
@@ -212,8 +245,10 @@ impl App {
         if doubt.is_some_and(ClockDoubt::forbids_publishing) {
             return Ok(());
         }
-        profile.latest = profile.latest.max(w.now);
-        w.put(&profile)?;
+        if self.may_pin(&profile, doubt, w.now) {
+            profile.latest = profile.latest.max(w.now);
+            w.put(&profile)?;
+        }
         let mut pool = self.pool(w)?;
         let renewed = pool.rotate(w.now, w.rng);
         let gone = if doubt.is_none() { pool.delete_expired(true, w.now) } else { Vec::new() };
@@ -451,11 +486,22 @@ impl App {
             row.in_flight = false;
             w.put(&row)?;
         }
-        if w.now >= row.expires_at && self.clock_doubt(&self.profile(w)?, w.now).is_some() {
-            let before = row.clone();
-            row.due_at = w.now.plus_millis(HOUSEKEEPING_MS);
-            return self.reschedule(w, &before, &row);
+        if w.now < row.expires_at {
+            return self.attempt(w, id);
         }
-        self.attempt(w, id)
+        match self.clock_doubt(&self.profile(w)?, w.now) {
+            None => self.attempt(w, id),
+            Some(ClockDoubt::Leapt) => {
+                // What lapsed while the machine slept gets a last try.
+                row.expires_at = w.now.plus_millis(LEAP_GRACE_MS);
+                w.put(&row)?;
+                self.attempt(w, id)
+            }
+            Some(_) => {
+                let before = row.clone();
+                row.due_at = w.now.plus_millis(HOUSEKEEPING_MS);
+                self.reschedule(w, &before, &row)
+            }
+        }
     }
 }

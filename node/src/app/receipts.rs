@@ -7,39 +7,101 @@ use super::{
 };
 use kith_protocol::{
     DeviceId, MessageId,
-    content::{Body, Marks, Receipt},
+    content::{Body, Content, Marks, Receipt},
     limits,
 };
 use kith_store::{
     Range, Rows,
-    table::{ChainLink, Contact, ContactState, Device, Place},
+    table::{Cargo, ChainLink, Contact, ContactState, Device, Outbox, OutboxState, Place, ReceiptsOf},
 };
-use std::collections::BTreeMap;
+
+/// Receipts on their way to one device at once; what is owed meanwhile waits and gathers.
+const FLYING_MAX: usize = 4;
+/// Receipts that wait for or fly to one device. What is owed beyond them is dropped: it is owed again when the message
+/// comes again, as it does until it is confirmed.
+const ROWS_MAX: usize = 16;
+/// How long a receipt gathers while others fly, in milliseconds.
+const GATHER_MS: u64 = 200;
+
+/// The receipts for one device that are still here.
+struct Waiting {
+    row: ReceiptsOf,
+    flying: usize,
+    /// One that is not on its way, with what it says.
+    open: Option<(Outbox, Receipt)>,
+}
 
 impl App {
-    /// Sends what the batch owes: the batch's commit makes it durable together with what it confirms.
-    pub(super) fn send_receipts(&self, w: &mut Work<'_>, owed: Vec<Owed>) -> Result<(), Halt> {
-        let mut by_device = BTreeMap::<DeviceId, Receipt>::new();
-        let mut accounts = BTreeMap::new();
+    /// Sends what the batch owes to one device: the batch's commit makes it durable together with what it confirms.
+    pub(super) fn send_receipts(&self, w: &mut Work<'_>, device: DeviceId, owed: &[Owed]) -> Result<(), Halt> {
+        let Some(account) = owed.first().map(|o| o.account) else { return Ok(()) };
+        let Some(contact) = w.get::<Contact>(&Contact::key_of(&account))? else { return Ok(()) };
+        if contact.state != ContactState::Added || contact.blocked {
+            return Ok(());
+        }
+        let Waiting { mut row, mut flying, open } = self.waiting_receipts(w, &device)?;
+        let mut receipt = Receipt::default();
+        let mut open = match open {
+            Some((outbox, said)) => {
+                receipt = said;
+                Some(outbox)
+            }
+            None => None,
+        };
         for owed in owed {
-            accounts.insert(owed.device, owed.account);
-            let receipt = by_device.entry(owed.device).or_default();
             let list = if owed.read { &mut receipt.read.ids } else { &mut receipt.delivered.ids };
             if !list.contains(&owed.message) {
                 list.push(owed.message);
             }
         }
-        for (device, receipt) in by_device {
-            let Some(account) = accounts.get(&device) else { continue };
-            let Some(contact) = w.get::<Contact>(&Contact::key_of(account))? else { continue };
-            if contact.state != ContactState::Added || contact.blocked {
-                continue;
-            }
-            for part in parts(&receipt) {
-                self.enqueue_content(w, &contact, device, Body::Receipt(part), false)?;
+        for part in parts(&receipt) {
+            let id = match open.take() {
+                Some(outbox) => self.put_receipt(w, &contact, outbox, part)?,
+                None if row.rows.len() >= ROWS_MAX => break,
+                None => {
+                    let id = self.queue_content(w, &contact, device, Body::Receipt(part))?;
+                    row.rows.push(id);
+                    id
+                }
+            };
+            if flying < FLYING_MAX {
+                self.attempt(w, id)?;
+                flying += 1;
+            } else {
+                self.put_off(w, id, GATHER_MS)?;
             }
         }
-        Ok(())
+        w.put(&row)
+    }
+
+    fn waiting_receipts(&self, w: &Work<'_>, device: &DeviceId) -> Result<Waiting, Halt> {
+        let known = w.get::<ReceiptsOf>(&ReceiptsOf::key_of(device))?;
+        let mut waiting = Waiting { row: ReceiptsOf { device: *device, rows: Vec::new() }, flying: 0, open: None };
+        for id in known.map(|known| known.rows).unwrap_or_default() {
+            let Some(outbox) = w.get::<Outbox>(&Outbox::key_of(id))? else { continue };
+            waiting.row.rows.push(id);
+            if outbox.in_flight {
+                waiting.flying += 1;
+            } else if let Some(said) = says(&outbox) {
+                waiting.open = Some((outbox, said));
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Lets a receipt that waits say more.
+    fn put_receipt(
+        &self,
+        w: &mut Work<'_>,
+        contact: &Contact,
+        mut outbox: Outbox,
+        receipt: Receipt,
+    ) -> Result<u64, Halt> {
+        outbox.cargo = Cargo::Content(self.content_to(w, contact, Body::Receipt(receipt))?);
+        outbox.state = OutboxState::NeedsKeys;
+        outbox.tries = 0;
+        w.put(&outbox)?;
+        Ok(outbox.id)
     }
 
     /// Takes a receipt for messages of ours.
@@ -64,6 +126,15 @@ impl App {
             }
         }
         Ok(())
+    }
+}
+
+/// What a receipt in the outbox says.
+fn says(outbox: &Outbox) -> Option<Receipt> {
+    let Cargo::Content(bytes) = &outbox.cargo else { return None };
+    match Content::decode(bytes).ok()?.body {
+        Body::Receipt(receipt) => Some(receipt),
+        _ => None,
     }
 }
 

@@ -85,7 +85,7 @@ impl App {
         let keys = self.keys(w)?;
         let body = match envelope::open(&frame.envelope, |day| keys.mailbox(day)) {
             Ok(body) => body,
-            Err(error) => return Ok(Err(NotTaken::Refused(error.fault()))),
+            Err(error) => return Ok(Err(NotTaken::Refused(self.blame(w, error)?))),
         };
         let inbound = match Inbound::decode(&body) {
             Ok(inbound) => inbound,
@@ -124,6 +124,16 @@ impl App {
         w.put(&Seen { envelope: id, at: w.now, receipt })?;
         self.after_opening(w, &contact, &device, &payload, &step)?;
         Ok(Ok(()))
+    }
+
+    /// Whose fault it is that an envelope did not open: no device that follows its clock names a day for which nobody ever
+    /// had a key, or none has one any more.
+    fn blame(&self, w: &Work<'_>, error: envelope::OpenError) -> Result<Fault, Halt> {
+        let envelope::OpenError::UnknownDay(day) = error else { return Ok(error.fault()) };
+        let today = w.now.day();
+        let plausible = day <= today.plus(1) && today <= day.plus(limits::PREKEY_RETENTION_DAYS + 1);
+        let trusted = self.clock_doubt(&self.profile(w)?, w.now).is_none();
+        Ok(if trusted && !plausible { Fault::Peer } else { error.fault() })
     }
 
     /// Opens a message in the sessions of the device it claims to come from, or as a stranger's first one.

@@ -16,8 +16,8 @@ use kith_store::{
     table::{Contact, ContactState, Device, OutboxOf},
 };
 
-/// Rows that may wait for a contact before a further echo is left out.
-const ECHOES_WAITING_MAX: usize = 32;
+/// Rows that may wait for a contact before echoes and one-time keys are left out.
+const CROWDED: usize = 32;
 
 impl App {
     /// Tells a contact's device that we cannot open its messages, inside a fresh handshake, at most once an hour.
@@ -64,12 +64,21 @@ impl App {
 
     /// Hands one-time keys over that only this device can use.
     pub(super) fn hand_over(&self, w: &mut Work<'_>, contact: &Contact, device: &DeviceId) -> Result<(), Halt> {
+        if self.is_crowded(w, contact)? {
+            return Ok(());
+        }
         let one_time_keys = self.make_one_time_keys(w, device)?;
         if one_time_keys.is_empty() {
             return Ok(());
         }
         let body = Body::SessionControl(SessionControl { one_time_keys, ..SessionControl::default() });
         self.enqueue_content(w, contact, *device, body, false)
+    }
+
+    /// Whether so much waits for a contact that what it can do without is left out.
+    fn is_crowded(&self, w: &Work<'_>, contact: &Contact) -> Result<bool, Halt> {
+        let waiting = w.rows().rows::<OutboxOf>(contact.account.as_bytes(), &Range::all(), CROWDED)?;
+        Ok(waiting.len() >= CROWDED)
     }
 
     /// Tells every contact's device something about us.
@@ -79,8 +88,7 @@ impl App {
                 continue;
             }
             // Of echoes a few may wait for somebody who is off: the DHT has the newest one too.
-            let waiting = w.rows().rows::<OutboxOf>(contact.account.as_bytes(), &Range::all(), ECHOES_WAITING_MAX)?;
-            if control.descriptor.is_some() && waiting.len() >= ECHOES_WAITING_MAX {
+            if control.descriptor.is_some() && self.is_crowded(w, &contact)? {
                 continue;
             }
             for device in self.live_devices(w, &contact.account)? {

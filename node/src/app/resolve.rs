@@ -158,7 +158,10 @@ impl App {
         });
         self.plan_lookup(w, &mut contact, at)?;
         w.put(&contact)?;
-        let why = if asked == 0 {
+        let doubt = self.clock_doubt(&self.profile(w)?, w.now).filter(|doubt| doubt.is_told()).map(|d| d.to_string());
+        let why = if let Some(doubt) = &doubt {
+            doubt
+        } else if asked == 0 {
             "no way to reach the network yet: use the link, or --bootstrap, or add a relay"
         } else {
             "nobody knows the contact's keys yet: they were not on since they made the code, or it is an old one"

@@ -2,7 +2,7 @@
 
 use super::{
     App,
-    command::Reply,
+    command::{Command, Outcome, Reply},
     effect::{Effects, Owed, RequestId},
     input::Input,
     work::{Halt, Rng, Work},
@@ -11,9 +11,15 @@ use crate::{
     api::error::{Code, UserError},
     net::{InboundToken, NetCommand, NetEvent, Verdict},
 };
-use kith_protocol::Timestamp;
-use kith_store::{Committed, Overlay, RawRows, Rows, Store, Writes, table::Due};
-use std::sync::Arc;
+use kith_protocol::{DeviceId, Timestamp};
+use kith_store::{
+    Committed, Overlay, RawRows, Rows, Store, Writes,
+    table::{Due, Idempotency, OwnProfile},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Inputs taken into one batch: one commit serves them all.
 pub const BATCH_MAX: usize = 256;
@@ -28,8 +34,9 @@ const STORAGE_RETRY_MS: u64 = 5_000;
 
 /// How long a due item that fails by itself is put off, in milliseconds.
 const PUT_OFF_MS: u64 = 60 * 60_000;
-/// When a failed batch's timetable is looked at again, in milliseconds.
+/// When a failed batch's timetable is looked at again, in milliseconds; doubles with every further failure, five times.
 const STORAGE_AGAIN_MS: u64 = 1_000;
+const STORAGE_DOUBLINGS_MAX: u32 = 5;
 
 /// An answer without payload that needs no commit: a refusal of a request or of a frame.
 #[derive(Debug)]
@@ -58,13 +65,17 @@ pub struct Runner {
     store: Arc<Store>,
     rng: Rng,
     /// The moment of the last batch: a clock that went back since is set right.
-    last: Timestamp,
+    last: Option<Timestamp>,
+    /// Batches that failed since one was committed.
+    failures: u32,
+    /// What no later input repeats: handled again until it is committed.
+    again: Vec<Input>,
 }
 
 impl Runner {
     /// Puts an app over its store.
     pub fn new(app: App, store: Arc<Store>, rng: Rng) -> Self {
-        Self { app, store, rng, last: Timestamp::from_millis(0) }
+        Self { app, store, rng, last: None, failures: 0, again: Vec::new() }
     }
 
     /// The store.
@@ -74,18 +85,29 @@ impl Runner {
 
     /// Works out a batch and commits it. What is due by `now` is worked off with it.
     pub fn turn(&mut self, inputs: Vec<Input>, now: Timestamp) -> Turn {
-        let asked: Vec<_> = inputs.iter().filter_map(asks).collect();
-        match self.batch(inputs, now) {
+        let mut all = std::mem::take(&mut self.again);
+        all.extend(inputs);
+        let asked: Vec<_> = all.iter().filter_map(asks).collect();
+        let again = unrepeated(&all);
+        match self.batch(all, now) {
             Ok(turn) => turn,
-            Err(error) => self.failed(asked, &error, now),
+            Err(error) => {
+                self.again = again;
+                self.failed(asked, &error, now)
+            }
         }
     }
 
     fn batch(&mut self, inputs: Vec<Input>, now: Timestamp) -> Result<Turn, kith_store::Error> {
         let snapshot = self.store.snapshot()?;
+        let before = match self.last {
+            Some(last) => last,
+            None => latest_seen(&snapshot)?.unwrap_or(now),
+        };
+        self.app.watch_clock(before, now);
         let mut batch = Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new() };
         let mut refusals = Vec::new();
-        if now.plus_millis(CLOCK_BACK_MS) < self.last {
+        if self.last.is_some_and(|last| now.plus_millis(CLOCK_BACK_MS) < last) {
             batch.optional(now, &mut self.rng, |w| self.app.clock_went_back(w))?;
         }
         for input in inputs {
@@ -114,8 +136,20 @@ impl Runner {
                 }
             }
         }
-        let owed = std::mem::take(&mut batch.owed);
-        batch.optional(now, &mut self.rng, |w| self.app.send_receipts(w, owed))?;
+        let mut owed = BTreeMap::<DeviceId, Vec<Owed>>::new();
+        for receipt in std::mem::take(&mut batch.owed) {
+            owed.entry(receipt.device).or_default().push(receipt);
+        }
+        for (device, owed) in owed {
+            batch.optional(now, &mut self.rng, |w| self.app.send_receipts(w, device, &owed))?;
+        }
+        if self.failures > 0 {
+            // Whether the disk takes writes again shows only by one.
+            batch.optional(now, &mut self.rng, |w| {
+                let counters = w.counters()?;
+                w.put(&counters)
+            })?;
+        }
         let next_due = next_due(&batch.overlay)?;
         let Batch { overlay, effects, .. } = batch;
         let writes: Writes = overlay.into_writes();
@@ -127,20 +161,37 @@ impl Runner {
                 Ok(effects)
             })?
         };
-        self.last = now;
+        self.last = Some(now);
+        self.failures = 0;
         Ok(Turn { effects: Some(effects), refusals, next_due, storage_failed: false })
     }
 
-    /// The commit failed, so its outcome is unknown: nothing of the batch is let out, the store is opened again, and
-    /// whoever asked is told.
+    /// The commit failed, so its outcome is unknown: nothing of the batch is let out, the store is opened again, and whoever
+    /// asked is told what the rows say.
     fn failed(&mut self, asked: Vec<Asks>, error: &kith_store::Error, now: Timestamp) -> Turn {
         tracing::error!(%error, "storage failed: nothing of this batch was let out");
         let reopened = self.store.reopen();
         // A store that could not be opened again names the reason that still stands.
-        let user = storage_error(reopened.as_ref().err().unwrap_or(error));
-        let refusals = asked.into_iter().map(|a| a.refuse(user.clone())).collect();
-        let next_due = Some(now.plus_millis(STORAGE_AGAIN_MS));
-        Turn { effects: None, refusals, next_due, storage_failed: reopened.is_err() || self.store.is_stopped() }
+        let reason = reopened.as_ref().err().unwrap_or(error);
+        let kept = self.store.replay(|rows| {
+            let mut effects = Effects::default();
+            for ask in &asked {
+                effects.replies.extend(ask.kept(rows)?.map(|(request, outcome)| (request, Ok(outcome))));
+            }
+            Ok(effects)
+        });
+        let answered: BTreeSet<_> = kept.iter().flat_map(|e| e.as_ref().replies.iter().map(|(id, _)| *id)).collect();
+        let open = asked.into_iter().filter(|ask| !matches!(ask, Asks::Request { id, .. } if answered.contains(id)));
+        let known = kept.is_ok();
+        let refusals = open.map(|ask| {
+            let user = storage_error(reason);
+            let settled = known && ask.is_repeatable();
+            ask.refuse(if settled { user } else { unsettled(user) })
+        });
+        let refusals = refusals.collect();
+        let pause = STORAGE_AGAIN_MS << self.failures.min(STORAGE_DOUBLINGS_MAX);
+        self.failures = self.failures.saturating_add(1);
+        Turn { effects: kept.ok(), refusals, next_due: Some(now.plus_millis(pause)), storage_failed: true }
     }
 }
 
@@ -193,6 +244,11 @@ fn is_of_one_step(error: &kith_store::Error) -> bool {
     matches!(error, E::RowTooLarge { .. } | E::Bug(_) | E::Corrupt(Damage::Encoding))
 }
 
+/// The latest moment that the profile has seen.
+fn latest_seen(rows: &dyn RawRows) -> Result<Option<Timestamp>, kith_store::Error> {
+    Ok(rows.row::<OwnProfile>(&OwnProfile::only())?.map(|profile| profile.latest))
+}
+
 fn due_until(rows: &dyn RawRows, now: Timestamp) -> Result<Vec<Due>, kith_store::Error> {
     let until = now.plus_millis(1).as_millis().to_be_bytes();
     rows.rows::<Due>(Due::GROUP, &kith_store::Range::all().before(&until), DUE_MAX)
@@ -202,16 +258,30 @@ fn next_due(rows: &dyn RawRows) -> Result<Option<Timestamp>, kith_store::Error> 
     Ok(rows.rows::<Due>(Due::GROUP, &kith_store::Range::all(), 1)?.first().map(|d| d.at))
 }
 
+/// What nothing repeats by itself if its batch fails: the start, and the addresses told last.
+fn unrepeated(inputs: &[Input]) -> Vec<Input> {
+    let start = inputs.iter().find(|input| matches!(input, Input::Start));
+    let addresses = inputs.iter().rfind(|input| matches!(input, Input::Net(NetEvent::Addresses { .. })));
+    start.into_iter().chain(addresses).cloned().collect()
+}
+
 /// Who waits for an answer to an input.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Asks {
-    Request(RequestId),
+    Request {
+        id: RequestId,
+        /// What would be repeated under which key.
+        keyed: Option<(String, Command)>,
+    },
     Frame(InboundToken),
 }
 
 fn asks(input: &Input) -> Option<Asks> {
     match input {
-        Input::Command { request, .. } => Some(Asks::Request(*request)),
+        Input::Command { request, command, idempotency_key } => {
+            let keyed = idempotency_key.clone().map(|key| (key, command.clone()));
+            Some(Asks::Request { id: *request, keyed })
+        }
         Input::Net(NetEvent::Inbound { token, .. }) => Some(Asks::Frame(*token)),
         _ => None,
     }
@@ -221,32 +291,49 @@ impl Asks {
     /// The answer where a step failed by itself: the frame is of no use here, the request met a bug.
     fn give_up(self) -> Refusal {
         match self {
-            Self::Request(request) => {
-                Refusal::Request(request, UserError::internal("a row could not be written or read"))
-            }
+            Self::Request { id, .. } => Refusal::Request(id, UserError::internal("a row could not be written or read")),
             Self::Frame(token) => Refusal::Frame(token, Verdict::Refused),
         }
     }
 
     fn refuse(self, error: UserError) -> Refusal {
         match self {
-            Self::Request(request) => Refusal::Request(request, error),
+            Self::Request { id, .. } => Refusal::Request(id, error),
             Self::Frame(token) => Refusal::Frame(token, Verdict::Busy { retry_after_ms: STORAGE_RETRY_MS }),
         }
     }
+
+    /// Whether rows tell what became of it, and repeating it has no second effect.
+    fn is_repeatable(&self) -> bool {
+        matches!(self, Self::Frame(_) | Self::Request { keyed: Some(_), .. })
+    }
+
+    /// The answer that is on disk although its commit failed to say so.
+    fn kept(&self, rows: &dyn RawRows) -> Result<Option<(RequestId, Outcome)>, kith_store::Error> {
+        let Self::Request { id, keyed: Some((key, command)) } = self else { return Ok(None) };
+        let row = rows.row::<Idempotency>(&Idempotency::key_of(key))?;
+        let row = row.filter(|row| row.request == command.fingerprint());
+        Ok(row.and_then(|row| serde_json::from_slice(&row.reply).ok()).map(|outcome| (*id, outcome)))
+    }
+}
+
+/// Says that a request's outcome is not known: its commit failed, and nothing tells whether it is on disk.
+fn unsettled(error: UserError) -> UserError {
+    UserError::new(error.code, format!("{}; whether this was carried out is not known yet", error.message))
+        .hint("when the disk works again, 'kith read' and 'kith outbox list' tell")
 }
 
 /// Turns a storage error into what people are told.
 pub fn storage_error(error: &kith_store::Error) -> UserError {
     use kith_store::Error as E;
     match error {
-        E::DiskFull => UserError::new(Code::DiskFull, "the disk is full: nothing was accepted, nothing is lost")
+        E::DiskFull => UserError::new(Code::DiskFull, "the disk is full: nothing is lost")
             .hint("make room; the daemon goes on by itself"),
         E::ReadOnly => UserError::new(Code::ReadOnly, "the profile's folder cannot be written")
             .hint("mount it writable, or check who owns it: kith doctor"),
         E::Corrupt(_) => UserError::new(Code::StoreCorrupt, error.to_string())
             .hint("stop the daemon and put a copy of the profile back; kith doctor"),
-        _ => UserError::new(Code::StorageFailed, "the disk reported an error: nothing was accepted")
+        _ => UserError::new(Code::StorageFailed, "the disk reported an error: nothing is lost")
             .hint("look at the disk, then kith doctor"),
     }
 }

@@ -136,6 +136,29 @@ impl App {
         body: Body,
         fresh_session: bool,
     ) -> Result<(), Halt> {
+        let row = self.queue_content(w, contact, device, body)?;
+        if fresh_session && let Some(mut queued) = w.get::<Outbox>(&Outbox::key_of(row))? {
+            queued.fresh_session = true;
+            w.put(&queued)?;
+        }
+        self.attempt(w, row)
+    }
+
+    /// Queues content that is in no log for a device.
+    pub(super) fn queue_content(
+        &self,
+        w: &mut Work<'_>,
+        contact: &Contact,
+        device: kith_protocol::DeviceId,
+        body: Body,
+    ) -> Result<u64, Halt> {
+        let encoded = self.content_to(w, contact, body)?;
+        let expires = self.term_begin(w)?.plus_millis(limits::OUTBOX_EXPIRY_MS);
+        self.enqueue(w, contact.account, Some(device), Cargo::Content(encoded), expires)
+    }
+
+    /// Encodes content that is in no log.
+    pub(super) fn content_to(&self, w: &mut Work<'_>, contact: &Contact, body: Body) -> Result<Vec<u8>, Halt> {
         let content = Content {
             id: content::new_id(w.rng),
             conversation: Conversation::Person(contact.account),
@@ -148,16 +171,10 @@ impl App {
             body,
             extensions: Extensions::default(),
         };
-        let Ok(encoded) = content.encode().map(|bytes| bytes.to_vec()) else {
-            return Err(UserError::internal("own content does not encode").into());
-        };
-        let expires = self.term_begin(w)?.plus_millis(limits::OUTBOX_EXPIRY_MS);
-        let row = self.enqueue(w, contact.account, Some(device), Cargo::Content(encoded), expires)?;
-        if fresh_session && let Some(mut queued) = w.get::<Outbox>(&Outbox::key_of(row))? {
-            queued.fresh_session = true;
-            w.put(&queued)?;
+        match content.encode() {
+            Ok(bytes) => Ok(bytes.to_vec()),
+            Err(_) => Err(UserError::internal("own content does not encode").into()),
         }
-        self.attempt(w, row)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     net::{NetCommand, NetEvent, NetHandle},
 };
 use kith_protocol::Timestamp;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, mem::discriminant, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// The longest the timetable is not looked at, in milliseconds: a clock that jumps is noticed within it.
@@ -44,15 +44,32 @@ pub(super) struct AppThread {
 
 struct Exit {
     net: NetHandle,
+    /// Commands that say how things stand and found the net task's queue full: of each kind the newest.
+    standing: Vec<NetCommand>,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     events: watch::Sender<u64>,
 }
 
+impl Exit {
+    /// Tries again what found the queue full.
+    fn again(&mut self) {
+        for command in std::mem::take(&mut self.standing) {
+            self.net(command);
+        }
+    }
+}
+
 impl Outlet for Exit {
     fn net(&mut self, command: NetCommand) {
+        let stands = command.stands();
+        if stands {
+            self.standing.retain(|older| discriminant(older) != discriminant(&command));
+        }
         // A full queue is no loss: attempts have a lease in their row, answers a deadline at the net task.
-        if self.net.send(command).is_err() {
-            tracing::debug!("the net task's queue is full: driven again from rows");
+        match self.net.send(command) {
+            Ok(()) => {}
+            Err(command) if stands => self.standing.push(command),
+            Err(_) => tracing::debug!("the net task's queue is full: driven again from rows"),
         }
     }
 
@@ -80,7 +97,7 @@ impl AppThread {
         let (events_end, events) = watch::channel(0);
         let (storage_end, storage_ok) = watch::channel(true);
         let (life, alive) = watch::channel(());
-        let exit = Exit { net, waiting: BTreeMap::new(), events: events_end };
+        let exit = Exit { net, standing: Vec::new(), waiting: BTreeMap::new(), events: events_end };
         let thread = std::thread::Builder::new()
             .name("kith-app".into())
             .spawn(move || {
@@ -154,6 +171,7 @@ fn own(
         let failed = turn.storage_failed;
         let next_due = turn.next_due;
         storage.send_if_modified(|ok| std::mem::replace(ok, !failed) == failed);
+        exit.again();
         release(turn, &mut exit);
         due.send_replace(next_due);
         for told in settled {

@@ -22,6 +22,8 @@ use std::{
     io,
 };
 
+/// Why a frame is not even tried.
+const CROWDED: &str = "too many frames wait here";
 /// What a sender is told when the app is busy, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
 
@@ -87,8 +89,8 @@ impl Net {
     pub(crate) fn deliver(&mut self, attempt: u64, name: &PeerName, addresses: &[String], frame: Frame) {
         let begun = match translate::peer_id(name) {
             _ if frame.envelope.is_empty() || frame.envelope.len() > ENVELOPE_MAX => Err("no envelope of a valid size"),
-            _ if self.deliveries.total >= self.config.limits.outbound_total => Err("too many frames wait here"),
             None => Err("not the name of a peer"),
+            Some(peer) if !self.make_room(&peer) => Err(CROWDED),
             Some(peer) => {
                 let addresses = translate::addresses_of(&peer, addresses, ADDRESSES_MAX * 2);
                 self.reach_out(peer, addresses).map(|way| (peer, way))
@@ -105,6 +107,20 @@ impl Net {
         if way == Way::Open {
             self.pump_deliveries(peer);
         }
+    }
+
+    /// Says whether one more frame may wait for a peer. When all room is taken, the peer for whom most frames wait gives up
+    /// its newest, so that somebody who answers slowly or not at all costs others nothing.
+    fn make_room(&mut self, peer: &PeerId) -> bool {
+        if self.deliveries.total < self.config.limits.outbound_total {
+            return true;
+        }
+        let mine = self.deliveries.waiting.get(peer).map_or(0, VecDeque::len);
+        let most = self.deliveries.waiting.values_mut().max_by_key(|waiting| waiting.len());
+        let Some(newest) = most.filter(|most| most.len() > mine + 1).and_then(VecDeque::pop_back) else { return false };
+        self.deliveries.total -= 1;
+        self.delivered(newest.attempt, DeliverOutcome::Unreachable { why: CROWDED });
+        true
     }
 
     /// Sends what waits for a peer, as far as its window goes.
@@ -143,9 +159,11 @@ impl Net {
             self.deliveries.total -= 1;
             self.delivered(attempt, DeliverOutcome::Unreachable { why: "no connection in time" });
         }
-        // A bucket that stood still is full again: nothing is lost by forgetting it.
+        // Nothing is lost by forgetting a bucket that is full again; one that is not outlives its connection.
         let live = &self.connections.live;
-        self.deliveries.allowances.retain(|peer, allowance| allowance.pending > 0 || live.contains_key(peer));
+        self.deliveries.allowances.retain(|peer, allowance| {
+            allowance.pending > 0 || live.contains_key(peer) || !allowance.bucket.is_full(now)
+        });
     }
 
     fn delivered(&mut self, attempt: u64, outcome: DeliverOutcome) {

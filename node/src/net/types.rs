@@ -116,6 +116,13 @@ pub enum NetCommand {
     },
 }
 
+impl NetCommand {
+    /// Whether it says how things stand from now on, so that only the newest of its kind counts; nothing else repeats it.
+    pub fn stands(&self) -> bool {
+        matches!(self, Self::Publish { .. } | Self::Protect { .. } | Self::Block { .. })
+    }
+}
+
 /// What the net task tells the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetEvent {

@@ -55,7 +55,7 @@ pub enum OpenError {
     Unsupported,
     /// No mailbox key of that day is kept.
     #[error("no mailbox key of that day")]
-    UnknownDay,
+    UnknownDay(Day),
     /// Not sealed to that key.
     #[error("not authentic")]
     NotAuthentic,
@@ -76,7 +76,7 @@ impl OpenError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Malformed(_) | Self::Unsupported | Self::NotAuthentic => Fault::Peer,
-            Self::UnknownDay => Fault::Transient,
+            Self::UnknownDay(_) => Fault::Transient,
         }
     }
 }
@@ -140,7 +140,7 @@ pub fn open(bytes: &[u8], mailbox_key: impl FnOnce(Day) -> Option<DhSecret>) -> 
     }
     let enc = wire::fixed(&envelope.enc)?;
     let day = Day(envelope.key_day);
-    let secret = mailbox_key(day).ok_or(OpenError::UnknownDay)?;
+    let secret = mailbox_key(day).ok_or(OpenError::UnknownDay(day))?;
     let padded = crypto::hpke::open(&secret, &enc, label::ENVELOPE.as_bytes(), &aad(day), &envelope.ciphertext)
         .map_err(|_| OpenError::NotAuthentic)?;
     let body = padding::unpad(&padded).ok_or(wire::Error::NotCanonical)?;

@@ -107,6 +107,31 @@ impl Row for OutboxOf {
     }
 }
 
+/// The outbox rows that carry receipts to one device, so that what is owed later can join one that still waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReceiptsOf {
+    /// The device.
+    pub device: DeviceId,
+    /// The rows, oldest first; some may be gone.
+    pub rows: Vec<u64>,
+}
+
+impl ReceiptsOf {
+    /// Key of a device's row.
+    pub fn key_of(device: &DeviceId) -> Key {
+        Key::new(device.as_bytes(), &[])
+    }
+}
+
+impl Row for ReceiptsOf {
+    const TABLE: Table = Table::ReceiptsOf;
+    const VERSION: u8 = 1;
+
+    fn key(&self) -> Key {
+        Self::key_of(&self.device)
+    }
+}
+
 /// What falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DueWhat {

@@ -7,7 +7,7 @@ use kith_node::{
     net::{NetCommand, PeerName},
 };
 use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp, crypto::Secret};
-use kith_store::{Disk, MemoryDisk, RawRows, Row, Store, Unlock, Writes};
+use kith_store::{Disk, MemoryDisk, Range, RawRows, Row, Rows, Store, Unlock, Writes, table::Outbox};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct Node {
     pub skew_ms: i64,
     /// Takes its clock for right whatever it shows.
     pub accept_clock: bool,
+    /// Whether its last turn said that the disk takes no writes.
+    pub storage_failed: bool,
     pub(super) next_due: Option<Timestamp>,
     runner: Option<Runner>,
     seed: u64,
@@ -67,6 +69,7 @@ impl Node {
             device: created.device,
             skew_ms: 0,
             accept_clock: false,
+            storage_failed: false,
             next_due: None,
             runner: None,
             seed,
@@ -112,6 +115,7 @@ impl Node {
 
     pub(super) fn turn(&mut self, inputs: Vec<Input>, now: Timestamp) -> Option<Out> {
         let turn = self.runner.as_mut()?.turn(inputs, now);
+        self.storage_failed = turn.storage_failed;
         self.next_due = if turn.effects.is_some() { turn.next_due } else { Some(now.plus_millis(5_000)) };
         let mut out = Out::default();
         release(turn, &mut out);
@@ -176,6 +180,11 @@ impl Node {
     /// What is on its way.
     pub fn outbox(&self) -> Vec<types::OutboxItem> {
         self.read(|rows| query::outbox(rows).unwrap())
+    }
+
+    /// How many rows its outbox has, of every kind.
+    pub fn outbox_rows(&self) -> usize {
+        self.read(|rows| rows.rows::<Outbox>(Outbox::GROUP, &Range::all(), usize::MAX).unwrap().len())
     }
 
     /// All events after a cursor.

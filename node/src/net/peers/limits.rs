@@ -134,6 +134,12 @@ impl Bucket {
         }
         Err((1_000 / u64::from(self.rate)).max(1))
     }
+
+    /// Says whether the bucket would give its whole burst.
+    pub(crate) fn is_full(&self, now: Moment) -> bool {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.tokens + passed * f64::from(self.rate) >= f64::from(self.burst)
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +154,9 @@ mod tests {
         assert_eq!(bucket.take(start), Err(100));
         assert!(bucket.take(start + Duration::from_millis(100)).is_ok());
         assert!(bucket.take(start + Duration::from_millis(100)).is_err());
+        let emptied = start + Duration::from_millis(100);
+        assert!(!bucket.is_full(emptied + Duration::from_millis(200)));
+        assert!(bucket.is_full(emptied + Duration::from_millis(301)));
     }
 
     #[test]

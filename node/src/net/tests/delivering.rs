@@ -234,3 +234,33 @@ async fn r_net_3_strangers_leave_half_of_the_room_to_contacts() {
     bob.send(NetCommand::Answer { token, verdict: Verdict::Accepted });
     assert_eq!(contact.done().await, (1, DeliverOutcome::Accepted));
 }
+
+#[tokio::test]
+async fn r_net_3_a_peer_that_answers_nothing_leaves_room_for_frames_to_others() {
+    let mut tight = config();
+    tight.limits.outbound_total = 40;
+    let (mut alice, silent, mut bob) = (node(tight).await, node(config()).await, node(config()).await);
+    for attempt in 0..60 {
+        alice.deliver(attempt, &silent, frame("anybody?"));
+    }
+    for _ in 0..20 {
+        assert!(matches!(
+            alice.done().await,
+            (40..60, DeliverOutcome::Unreachable { why: "too many frames wait here" })
+        ));
+    }
+    alice.deliver(100, &bob, frame("to somebody else"));
+    let (token, ..) = bob.inbound().await;
+    bob.send(NetCommand::Answer { token, verdict: Verdict::Accepted });
+    let mut ended = BTreeSet::new();
+    while ended.len() < 2 {
+        let (attempt, outcome) = alice.done().await;
+        let expected = match attempt {
+            39 => DeliverOutcome::Unreachable { why: "too many frames wait here" },
+            100 => DeliverOutcome::Accepted,
+            other => panic!("{other} ended: {outcome:?}"),
+        };
+        assert_eq!(outcome, expected);
+        ended.insert(attempt);
+    }
+}

@@ -16,7 +16,7 @@ fn r_env_1_only_the_key_of_the_named_day_opens() {
     let (key, bytes) = sealed(b"hello");
     let body = open(&bytes, |day| (day == DAY).then(|| key.clone())).unwrap();
     assert_eq!(body, EnvelopeBody::Ratchet(Zeroizing::new(b"hello".to_vec())));
-    assert_eq!(open(&bytes, |_| None), Err(OpenError::UnknownDay));
+    assert_eq!(open(&bytes, |_| None), Err(OpenError::UnknownDay(DAY)));
     let other = DhSecret::from_bytes([9; 32]);
     assert_eq!(open(&bytes, |_| Some(other)), Err(OpenError::NotAuthentic));
     assert_eq!(key_day(&bytes), Ok(DAY));
