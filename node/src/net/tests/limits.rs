@@ -30,7 +30,7 @@ impl Drop for Idler {
     }
 }
 
-/// Opens so many connections to a node under one name, one after the other.
+/// Opens so many connections to a node under one name.
 async fn idler(victim: &Node, connections: usize) -> Idler {
     let to: Multiaddr = victim.listens(Transport::Noise).remove(0).parse().unwrap();
     let peer = victim.name.0.parse().unwrap();
@@ -42,25 +42,23 @@ async fn idler(victim: &Node, connections: usize) -> Idler {
         .unwrap()
         .with_swarm_config(|config| config.with_idle_connection_timeout(DEADLINE))
         .build();
-    let mut ended = 0;
-    let dial = || DialOpts::peer_id(peer).addresses(vec![to.clone()]).condition(PeerCondition::Always).build();
+    // All at once: a node takes older connections of one that dials again for dead.
     for _ in 0..connections {
-        swarm.dial(dial()).unwrap();
-        soon("a dial ends", async {
-            loop {
-                match swarm.select_next_some().await {
-                    SwarmEvent::ConnectionClosed { .. } => ended += 1,
-                    SwarmEvent::ConnectionEstablished { .. } => break,
-                    SwarmEvent::OutgoingConnectionError { .. } => {
-                        ended += 1;
-                        break;
-                    }
-                    _ => {}
-                }
-            }
-        })
-        .await;
+        let dial = DialOpts::peer_id(peer).addresses(vec![to.clone()]).condition(PeerCondition::Always);
+        swarm.dial(dial.build()).unwrap();
     }
+    let (mut begun, mut ended) = (0, 0);
+    soon("every dial ends", async {
+        while begun < connections {
+            match swarm.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { .. } => begun += 1,
+                SwarmEvent::ConnectionClosed { .. } => ended += 1,
+                SwarmEvent::OutgoingConnectionError { .. } => (begun, ended) = (begun + 1, ended + 1),
+                _ => {}
+            }
+        }
+    })
+    .await;
     let (told, closed) = watch::channel(ended);
     let task = tokio::spawn(async move {
         loop {
