@@ -23,7 +23,7 @@ use rand_core::Rng as _;
 /// How long an attempt may take before the row is due again although nobody told its end, in milliseconds.
 const ATTEMPT_LEASE_MS: u64 = 45_000;
 /// First pause after a failed attempt; doubles up to the longest.
-const BACKOFF_FIRST_MS: u64 = 2_000;
+const BACKOFF_FIRST_MS: u64 = 500;
 /// Longest pause between attempts.
 const BACKOFF_LONGEST_MS: u64 = 15 * 60_000;
 /// How long a daemon that took a message has for its device's receipt before the message is sealed again; doubles up

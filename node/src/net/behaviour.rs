@@ -21,7 +21,6 @@ use std::time::Duration;
 pub(crate) const KAD: StreamProtocol = StreamProtocol::new("/kith/kad/1");
 /// What identify says this is; the same for every version and system.
 const IDENTITY: &str = "/kith/1";
-const AGENT: &str = "kith";
 
 /// Largest DHT message: a record with the addresses of twenty nearer nodes.
 const KAD_PACKET: usize = 16 * 1024;
@@ -43,7 +42,7 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn new(key: &identity::Keypair, config: &NetConfig, records: Records) -> Self {
+    pub(crate) fn new(key: &identity::Keypair, config: &NetConfig, run: &str, records: Records) -> Self {
         let me = key.public().to_peer_id();
         let limits = &config.limits;
         Self {
@@ -53,7 +52,7 @@ impl Behaviour {
             protect: Protect::default(),
             identify: Identify::new(
                 identify::Config::new(IDENTITY.into(), key.public())
-                    .with_agent_version(AGENT.into())
+                    .with_agent_version(run.into())
                     .with_interval(Duration::from_secs(15 * 60))
                     .with_push_listen_addr_updates(true)
                     .with_cache_size(0),

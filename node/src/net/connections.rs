@@ -30,10 +30,8 @@ const BACKGROUND_DIALS: usize = 16;
 /// How often bootstrap and known peers are dialled while few are connected.
 const BOOTSTRAP_EVERY: Duration = Duration::from_secs(15);
 
-/// Within what time two connections that a peer makes may be of one moment: it dials several addresses.
-const TWICE_WITHIN: Duration = Duration::from_secs(1);
-/// Within what time a connection of ours and one of the peer's may be of one moment: both dialled, over a slow network.
-const MUTUAL_WITHIN: Duration = Duration::from_secs(2);
+/// Characters kept of what a peer calls its run.
+const RUN_MAX: usize = 32;
 
 /// What is connected and what is being dialled.
 pub(crate) struct Connections {
@@ -61,13 +59,15 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Returns the connections that the peer does not have any more, now that it has dialled again: a node dials whom it
-    /// is not connected to. Young ones stay: it may have dialled two addresses at the same moment, or both sides each
-    /// other. Only the dialled side closes any, so that the two never close one each.
-    fn stale(&self, now: Moment) -> Vec<ConnectionId> {
-        let young = |c: &Connection| if c.incoming { TWICE_WITHIN } else { MUTUAL_WITHIN };
-        let gone = |c: &Connection| now.saturating_sub(c.since) >= young(c);
-        self.connections.iter().filter(|(_, c)| gone(c)).map(|(id, _)| *id).collect()
+    /// Notes which run of the peer speaks on a connection; returns the connections of its earlier runs, which it does not
+    /// have any more.
+    fn identified(&mut self, id: ConnectionId, run: &str) -> Vec<ConnectionId> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
+        let run: String = run.chars().take(RUN_MAX).collect();
+        connection.run = Some(run.clone());
+        let since = connection.since;
+        let other = |c: &Connection| c.since <= since && c.run.as_ref().is_some_and(|other| *other != run);
+        self.connections.iter().filter(|(_, c)| other(c)).map(|(id, _)| *id).collect()
     }
 }
 
@@ -77,9 +77,9 @@ pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) address: Multiaddr,
     pub(crate) reach: Reach,
-    /// Whether the peer dialled.
-    incoming: bool,
     since: Moment,
+    /// What the peer calls its run: another one at each start.
+    run: Option<String>,
 }
 
 #[derive(Debug)]
@@ -234,17 +234,11 @@ impl Net {
         let now = self.clock.moment();
         let remote = translate::without_peer(endpoint.get_remote_address().clone());
         let reach = translate::reach(&remote);
-        let incoming = endpoint.is_listener();
         let transport = translate::transport(&remote);
-        let connection = Connection { transport, address: remote.clone(), reach, incoming, since: now };
+        let connection = Connection { transport, address: remote.clone(), reach, since: now, run: None };
         let live = self.connections.live.entry(peer).or_default();
-        let stale = if incoming { live.stale(now) } else { Vec::new() };
         live.connections.insert(id, connection);
-        let first = live.connections.len() == 1 + stale.len();
-        for old in stale {
-            // What flies on it fails now instead of by its timeout, and is sent on the new one.
-            self.swarm.close_connection(old);
-        }
+        let first = live.connections.len() == 1;
         self.dialer.reset(&peer);
         match endpoint {
             ConnectedPoint::Dialer { .. } => self.book.reached(peer, remote, now),
@@ -265,6 +259,18 @@ impl Net {
         }
         self.pump_deliveries(peer);
         self.ask_waiting(peer);
+    }
+
+    /// A peer said which run of it speaks: one that died without a word and came back has no use for what was open before.
+    pub(crate) fn on_identified(&mut self, peer: PeerId, id: ConnectionId, run: &str) {
+        let stale = self.connections.live.get_mut(&peer).map(|live| live.identified(id, run)).unwrap_or_default();
+        for old in &stale {
+            // What flies on it fails now instead of by its timeout, and is sent on the new one.
+            self.swarm.close_connection(*old);
+        }
+        if !stale.is_empty() {
+            self.events.tell(NetEvent::PeerUp { peer: translate::peer_name(&peer) });
+        }
     }
 
     pub(crate) fn on_disconnected(&mut self, peer: PeerId, id: ConnectionId, left: u32) {

@@ -20,6 +20,7 @@ impl Net {
     pub(crate) fn on_identify(&mut self, event: Event) {
         let Event::Received { connection_id, peer_id, info } = event else { return };
         let Some(from) = self.connections.reach(&peer_id, connection_id) else { return };
+        self.on_identified(peer_id, connection_id, &info.agent_version);
         let serves = info.protocols.contains(&KAD);
         let addresses = usable(from, peer_id, info.listen_addrs);
         let now = self.clock.moment();

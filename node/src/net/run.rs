@@ -20,6 +20,7 @@ use futures::{FutureExt, StreamExt};
 use kith_protocol::crypto::secret::Secret;
 use libp2p::{Multiaddr, PeerId, Swarm, identity, swarm::SwarmEvent};
 use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
 use std::{collections::HashSet, time::Duration};
 use tokio::{
     sync::mpsc,
@@ -92,7 +93,9 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
     store.restore(kept.records);
     let bootstrap = parse_all(&config.bootstrap)?;
     let announce = parse_all(&config.announce)?;
-    let mut swarm = swarm::build(key, &config, store)?;
+    let mut rng = system_rng()?;
+    // Peers tell by it that this node was started anew, and that what was open before is gone.
+    let mut swarm = swarm::build(key, &config, &format!("kith {:016x}", rng.next_u64()), store)?;
     let listeners = swarm::listen(&mut swarm, &config.listen)?;
 
     let now = clock.moment();
@@ -115,7 +118,7 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
         blocked: HashSet::new(),
         contacts: HashSet::new(),
         events: Events::new(events),
-        rng: system_rng()?,
+        rng,
         next_bootstrap: now,
         started: false,
         next_housekeeping: now,

@@ -10,6 +10,7 @@ use kith_node::api::types::{ErrorBody, EventKind, Message, SendReply};
 use kith_node::api::{Events, ReadRequest};
 use kith_node::{Client, Code, UserError};
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,20 +99,20 @@ impl Person {
         stage.step("contact", fields, &format!("{}: kith contact add {short}…", self.name))
     }
 
-    /// Sends a message; the daemon has it on disk when this returns.
-    pub(super) async fn send(&self, _: &Stage, to: &Self, body: &str) -> Result<SendReply, UserError> {
-        self.client()?.send_text(&format!("@{}", to.name), body).await
+    /// Sends a message and shows that it was accepted; the daemon has it on disk when this returns.
+    pub(super) async fn send_and_say(&self, stage: &Stage, to: &Self, body: &str) -> Result<SendReply, Failure> {
+        let sent = self.client()?.send_text(&format!("@{}", to.name), body).await?;
+        let fields =
+            serde_json::json!({"from": self.name, "to": to.name, "id": sent.id.to_string(), "state": sent.state});
+        let state = message_state(sent.state, sent.delivered, sent.members, stage.style());
+        stage.step("sent", fields, &format!("{} → {}: {body}  {state}", self.name, to.name))?;
+        Ok(sent)
     }
 
     /// Sends a message, shows its states as they come, and checks that the other side has it.
     pub(super) async fn send_and_show(&self, stage: &Stage, to: &Self, body: &str) -> Outcome {
         let mut events = self.client()?.events(None).await?;
-        let sent = self.send(stage, to, body).await?;
-        stage.step(
-            "sent",
-            serde_json::json!({"from": self.name, "to": to.name, "id": sent.id.to_string(), "state": sent.state}),
-            &format!("{} → {}: {body}", self.name, to.name),
-        )?;
+        let sent = self.send_and_say(stage, to, body).await?;
         let shown = self.show_states(stage, &mut events, &sent);
         match tokio::time::timeout(PATIENCE, shown).await {
             Ok(shown) => shown?,
@@ -171,22 +172,29 @@ impl Person {
         }
     }
 
-    /// Waits until everything written to the other person is acknowledged by them.
-    pub(super) async fn all_delivered(&self, to: &Self, time: Duration) -> Result<(), UserError> {
+    /// Shows every confirmation as it comes, until everything written to the other person is confirmed by them.
+    pub(super) async fn show_until_delivered(&self, stage: &Stage, events: &mut Events, to: &Self) -> Outcome {
         let client = self.client()?;
-        let mut events = client.events(None).await?;
         let request = ReadRequest { with: format!("@{}", to.name), limit: Some(1000), ..ReadRequest::default() };
-        let delivered = |m: &Message| matches!(m.state, DeliveryState::Delivered | DeliveryState::Read);
-        let all = async {
-            while !client.read(&request).await?.iter().filter(|m| m.outgoing).all(delivered) {
-                events.next().await?;
+        let mut bodies = BTreeMap::new();
+        let mut open = BTreeSet::new();
+        for message in client.read(&request).await?.into_iter().filter(|m| m.outgoing) {
+            if !is_delivered(message.state) {
+                open.insert(message.id);
             }
-            Ok(())
-        };
-        match tokio::time::timeout(time, all).await {
-            Ok(ended) => ended,
-            Err(_) => Err(late(&format!("{} has not got all receipts", self.name))),
+            bodies.insert(message.id, message.body);
         }
+        while !open.is_empty() {
+            let EventKind::Receipt(receipt) = events.next().await?.kind else { continue };
+            let Some(body) = bodies.get(&receipt.id) else { continue };
+            if !is_delivered(receipt.state) || !open.remove(&receipt.id) {
+                continue;
+            }
+            let fields = serde_json::json!({"who": self.name, "id": receipt.id.to_string(), "state": receipt.state, "at": receipt.at});
+            let state = message_state(receipt.state, receipt.delivered, receipt.members, stage.style());
+            stage.step("state", fields, &format!("    {state}  {body}"))?;
+        }
+        Ok(())
     }
 
     /// Kills the daemon as a power cut would.
@@ -211,8 +219,13 @@ impl Person {
     }
 }
 
+/// Whether the other person's device has confirmed a message.
+fn is_delivered(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Delivered | DeliveryState::Read)
+}
+
 /// Says that something took too long.
-fn late(what: &str) -> UserError {
+pub(super) fn late(what: &str) -> UserError {
     UserError::new(Code::Timeout, format!("{what} within {} s", PATIENCE.as_secs()))
         .hint("kith demo --keep leaves the logs")
 }

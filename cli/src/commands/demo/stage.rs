@@ -1,9 +1,7 @@
 //! Where the demo plays: its folder, its lines, and the clean-up.
 
-use super::people::Person;
 use crate::failure::Outcome;
 use crate::render::{Output, Show, Style, clean_line};
-use kith_node::api::types::SendReply;
 use kith_node::{Code, UserError};
 use serde::Serialize;
 use serde_json::Value;
@@ -85,13 +83,6 @@ impl Stage {
         self.out.one(&Line { event: "step", step, fields, text: text.to_owned() })
     }
 
-    /// Prints that a message was accepted.
-    pub(super) fn sent(&self, from: &Person, to: &Person, sent: &SendReply) -> Outcome {
-        let fields =
-            serde_json::json!({"from": from.name, "to": to.name, "id": sent.id.to_string(), "state": sent.state});
-        if self.out.is_json() { self.step("sent", fields, "") } else { Ok(()) }
-    }
-
     /// Prints the decorated state of a message.
     pub(super) fn style(&self) -> Style {
         self.out.style()
@@ -115,10 +106,11 @@ impl Stage {
         }
         self.out.say(&format!(
             "\n{}\n  kith --home /tmp/alice init --name alice --no-passphrase\n  kith --home /tmp/alice run        \
-             # leave it running; the same for bob in another terminal\n  kith --home /tmp/bob me           \
-             # bob's link\n  kith --home /tmp/alice contact add LINK --name bob\n  kith --home /tmp/alice send @bob \
-             'hi bob' --wait delivered\n  kith --home /tmp/bob listen       # then: contact requests, contact accept\n\
-             For yourself: kith",
+             # leave it running\n  kith --home /tmp/bob init --name bob --no-passphrase\n  kith --home /tmp/bob run          \
+             # in another terminal\n  kith --home /tmp/bob me           # bob's link\n  \
+             kith --home /tmp/alice contact add LINK --name bob\n  kith --home /tmp/alice send @bob 'hi bob'\n  \
+             kith --home /tmp/bob contact requests    # shows who asks\n  \
+             kith --home /tmp/bob contact accept ID\n  kith --home /tmp/bob read ID\nFor yourself: kith",
             self.out.style().bold("The same by hand:")
         ))
     }
