@@ -92,8 +92,8 @@ impl App {
             Err(_) => return Ok(Err(NotTaken::Refused(Fault::Peer))),
         };
         let keys = self.keys_for(w, keys, &inbound)?;
-        let (step, known) = match self.open(w, &keys, &inbound)? {
-            Ok(opened) => opened,
+        let step = match self.open(w, &keys, &inbound)? {
+            Ok(step) => step,
             Err(error) => return self.not_opened(w, from, &inbound, error).map(Err),
         };
         let Ok(payload) = Payload::decode(&step.payload) else { return Ok(Err(NotTaken::Refused(Fault::Peer))) };
@@ -102,9 +102,21 @@ impl App {
         if content.check(&binding, &self.me.account).is_err() {
             return Ok(Err(NotTaken::Refused(Fault::Peer)));
         }
-        let known_sender = w.get::<Contact>(&Contact::key_of(&step.sender.account))?;
+        let mut known_sender = w.get::<Contact>(&Contact::key_of(&step.sender.account))?;
         if drops(known_sender.as_ref(), &content.body) {
             return Ok(Ok(()));
+        }
+        let mut log = payload.introduction.as_ref().and_then(|i| verified_log(step.sender.account, i, w.now));
+        if let Some(contact) = known_sender.as_mut().filter(|c| c.state != ContactState::Removed) {
+            // R-ID-6: the log counts first, since it may revoke the very device that brings it; then it is kept, and
+            // nothing else of the message.
+            if let Some(log) = log.take() {
+                self.take_log(w, contact, log)?;
+                w.put(contact)?;
+            }
+            if w.get::<Device>(&Device::key_of(&step.sender.device))?.is_some_and(|device| device.revoked) {
+                return Ok(Err(NotTaken::Refused(Fault::Peer)));
+            }
         }
         let mut contact = match self.sender(w, &step.sender.account, known_sender, &content)? {
             Ok(contact) => contact,
@@ -116,7 +128,10 @@ impl App {
             }
             contact.begun = contact.begun.saturating_add(1);
         }
-        let device = self.learn_device(w, &mut contact, &step.sender, known, &payload, content.sent_at)?;
+        if let Some(log) = log {
+            self.take_log(w, &mut contact, log)?;
+        }
+        let device = self.learn_device(w, &mut contact, &step.sender, &payload, content.sent_at)?;
         self.install_opened(w, &step)?;
         w.put(&contact)?;
         w.put(&device)?;
@@ -137,19 +152,14 @@ impl App {
     }
 
     /// Opens a message in the sessions of the device it claims to come from, or as a stranger's first one.
-    fn open(
-        &self,
-        w: &mut Work<'_>,
-        keys: &Keys,
-        inbound: &Inbound,
-    ) -> Result<Result<(OpenStep, Option<Device>), open::Error>, Halt> {
+    fn open(&self, w: &mut Work<'_>, keys: &Keys, inbound: &Inbound) -> Result<Result<OpenStep, open::Error>, Halt> {
         let us = self.me.local();
         if let Some(device) = w.get::<Device>(&Device::key_of(&inbound.sender_device()))? {
             if device.revoked {
                 return Ok(Err(open::Error::NotAuthentic));
             }
             let sessions = self.sessions_with(w, &device)?;
-            return Ok(sessions.open(&us, keys, inbound, w.now).map(|step| (step, Some(device))));
+            return Ok(sessions.open(&us, keys, inbound, w.now));
         }
         let stranger = match Sessions::open_stranger(&us, keys, inbound, w.now) {
             Ok(stranger) => stranger,
@@ -159,7 +169,7 @@ impl App {
         let Some(verified) = self.verify_claim(w, &claim, stranger.payload())? else {
             return Ok(Err(open::Error::NotAuthentic));
         };
-        Ok(stranger.confirm(&verified).map(|step| (step, None)))
+        Ok(stranger.confirm(&verified))
     }
 
     /// The claimed device, if the device log in the introduction (or the one we hold) says that it is the account's.
@@ -237,13 +247,12 @@ impl App {
         }
     }
 
-    /// Takes over what the introduction says, and makes the device's row.
+    /// Takes over what the introduction says beside the log, and makes the device's row.
     fn learn_device(
         &self,
         w: &mut Work<'_>,
         contact: &mut Contact,
         sender: &PeerDevice,
-        known: Option<Device>,
         payload: &Payload,
         said_at: Timestamp,
     ) -> Result<Device, Halt> {
@@ -255,15 +264,8 @@ impl App {
                 contact.hints.insert(0, hint.clone());
             }
             contact.hints.truncate(limits::LINK_HINTS_MAX);
-            if let Some(log) = verified_log(contact.account, introduction, w.now) {
-                self.take_log(w, contact, log)?;
-            }
         }
-        let known = match known {
-            Some(device) => Some(device),
-            None => w.get::<Device>(&Device::key_of(&sender.device))?,
-        };
-        match known {
+        match w.get::<Device>(&Device::key_of(&sender.device))? {
             Some(mut device) => {
                 device.seen_at = Some(w.now);
                 Ok(device)

@@ -242,14 +242,14 @@ impl App {
     /// Follows the longest valid device log; two histories freeze the account until a person has looked.
     pub(super) fn take_log(&self, w: &mut Work<'_>, contact: &mut Contact, offered: DeviceLog) -> Result<(), Halt> {
         let held = DeviceLog::decode(contact.account, &contact.log, w.now).ok();
-        let log = match held {
-            None => offered,
+        let (log, changed) = match held {
+            None => (offered, true),
             Some(held) => match held.merge(&offered.signed_ops(), w.now) {
-                Ok((_, Change::Unchanged)) | Err(_) => return Ok(()),
-                Ok((merged, _)) => merged,
+                Ok((_, Change::Unchanged)) | Err(_) => (held, false),
+                Ok((merged, _)) => (merged, true),
             },
         };
-        if log.is_frozen() && !contact.violated {
+        if changed && log.is_frozen() && !contact.violated {
             contact.violated = true;
             contact.verified = false;
             self.alert(
