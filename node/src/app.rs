@@ -11,6 +11,7 @@ mod events;
 mod input;
 mod keys;
 mod me;
+mod names;
 mod outbox;
 mod publish;
 pub mod query;

@@ -84,12 +84,26 @@ impl Target {
     }
 }
 
-/// Finds by name: exactly, else in any case. A person blocked or asking gives way to a contact of the same name.
+/// Finds by name: by one given here, exactly, else in any case. Only a name that nobody was given here means somebody who
+/// calls themselves so, and only as long as nobody else does. A person blocked or asking gives way to a contact.
 fn by_name<'a>(name: &str, contacts: &'a [Contact]) -> Vec<&'a Contact> {
-    let exact: Vec<_> = contacts.iter().filter(|c| c.name == name).collect();
     let wanted = name.to_lowercase();
-    let found =
-        if exact.is_empty() { contacts.iter().filter(|c| c.name.to_lowercase() == wanted).collect() } else { exact };
+    let (given, other): (Vec<&Contact>, Vec<&Contact>) = contacts.iter().partition(|c| c.name_given);
+    let fits: Vec<_> = given.iter().copied().filter(|c| c.name.to_lowercase() == wanted).collect();
+    if !fits.is_empty() {
+        let exact: Vec<_> = fits.iter().copied().filter(|c| c.name == name).collect();
+        return known_first(if exact.is_empty() { fits } else { exact });
+    }
+    let mut found = known_first(other.into_iter().filter(|c| c.name.to_lowercase() == wanted).collect());
+    if !found.is_empty() {
+        let claims = |c: &&Contact| c.own_name.as_ref().is_some_and(|own| own.to_lowercase() == wanted);
+        found.extend(given.into_iter().filter(claims));
+    }
+    found
+}
+
+/// Leaves those whom the user did not choose out, unless they are all.
+fn known_first(found: Vec<&Contact>) -> Vec<&Contact> {
     let known: Vec<_> = found.iter().copied().filter(|c| is_known(c)).collect();
     if known.is_empty() { found } else { known }
 }
@@ -127,6 +141,7 @@ mod tests {
         Contact {
             account: AccountId::from_bytes([byte; 32]),
             name: name.into(),
+            name_given: true,
             own_name: None,
             state,
             verified: false,
@@ -165,6 +180,37 @@ mod tests {
         assert_eq!(account("@bob", &people), Ok(people[0].account));
         let blocked = [contact(3, "eve", ContactState::Blocked)];
         assert_eq!(account("@eve", &blocked), Ok(blocked[0].account), "to unblock, a name must still find");
+    }
+
+    /// Somebody without a name of ours.
+    fn unnamed(byte: u8, own: &str, state: ContactState) -> Contact {
+        Contact { name_given: false, own_name: Some(own.into()), ..contact(byte, own, state) }
+    }
+
+    #[test]
+    fn a_name_given_here_wins_over_what_somebody_calls_themselves_in_any_case() {
+        let people = [contact(1, "Bob", ContactState::Connected), unnamed(2, "bob", ContactState::Connected)];
+        for name in ["@bob", "@Bob", "@BOB"] {
+            assert_eq!(account(name, &people), Ok(people[0].account), "{name}");
+        }
+        let blocked = [contact(1, "Bob", ContactState::Blocked), unnamed(2, "bob", ContactState::Connected)];
+        assert_eq!(account("@bob", &blocked), Ok(blocked[0].account), "a block opens a name to nobody");
+    }
+
+    #[test]
+    fn what_somebody_calls_themselves_means_them_only_while_nobody_else_does() {
+        let mut al = contact(1, "Al", ContactState::Connected);
+        al.own_name = Some("alice".into());
+        let mallory = unnamed(2, "Alice", ContactState::Connected);
+        assert_eq!(account("@alice", &[mallory.clone()]), Ok(mallory.account));
+        let both = [al.clone(), mallory.clone()];
+        let error = account("@alice", &both).unwrap_err();
+        assert_eq!((error.code, error.candidates.len()), (Code::Ambiguous, 2));
+        let two = [unnamed(3, "alice", ContactState::Added), mallory.clone()];
+        assert_eq!(account("@Alice", &two).unwrap_err().code, Code::Ambiguous);
+        assert_eq!(account("@alice", &[al]).unwrap_err().code, Code::ContactUnknown, "a contact has one name");
+        let asks = [mallory, unnamed(4, "alice", ContactState::Request)];
+        assert_eq!(account("@alice", &asks), Ok(asks[0].account), "a stranger takes no name away");
     }
 
     #[test]

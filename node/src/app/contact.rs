@@ -54,9 +54,10 @@ impl App {
             None => self.new_contact(w, account)?,
         };
         contact.state = ContactState::Added;
-        contact.reach = Some(*link.code.reach.as_bytes());
-        if let Some(name) = name {
-            contact.name = name;
+        self.take_code(w, &mut contact, *link.code.reach.as_bytes())?;
+        match name {
+            Some(name) => contact.name = name,
+            None => self.settle_name(w, &mut contact)?,
         }
         for hint in &link.hints {
             if !contact.hints.contains(hint) {
@@ -89,6 +90,7 @@ impl App {
         }
         if contact.state == ContactState::Request {
             contact.state = ContactState::Added;
+            self.settle_name(w, &mut contact)?;
             w.put(&contact)?;
             self.accepted(w, &account)?;
             self.want_resolve(w, contact)?;

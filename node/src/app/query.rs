@@ -123,6 +123,7 @@ pub(super) fn contact(rows: &dyn RawRows, c: &Contact) -> Result<types::Contact,
     Ok(types::Contact {
         account: c.account,
         name: c.shown_name(),
+        name_given: !c.name.is_empty(),
         own_name: Some(c.their_name.clone()).filter(|n| !n.is_empty()),
         state,
         verified: c.verified,

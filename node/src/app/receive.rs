@@ -259,6 +259,7 @@ impl App {
         if let Some(introduction) = &payload.introduction {
             self.take_reach(contact, &introduction.reach_secret, said_at);
             contact.their_name = introduction.name.clone();
+            self.settle_name(w, contact)?;
             for hint in introduction.hints.iter().rev() {
                 contact.hints.retain(|h| h != hint);
                 contact.hints.insert(0, hint.clone());

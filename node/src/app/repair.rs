@@ -118,6 +118,7 @@ impl App {
         }
         if let Some(name) = &control.name {
             contact.their_name.clone_from(name);
+            self.settle_name(w, contact)?;
         }
         w.put(contact)?;
         if let Some(record) = &control.descriptor {

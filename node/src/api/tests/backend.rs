@@ -40,6 +40,7 @@ pub(super) fn contact(account: AccountId, name: &str, state: ContactState) -> Co
     Contact {
         account,
         name: name.into(),
+        name_given: true,
         own_name: Some("Robert".into()),
         state,
         verified: false,

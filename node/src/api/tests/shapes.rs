@@ -37,7 +37,7 @@ async fn status_me_contact() {
     golden(
         contact(BOB, "bob", ContactState::NeedsKeys),
         &format!(
-            r#"{{"v":1,"account":"{TWO}","name":"bob","own_name":"Robert","state":"needs_keys","verified":false,"identity_changed":false,"added_at":"1970-01-01T00:00:01.000Z","last_seen":null,"devices":1,"unread":0}}"#
+            r#"{{"v":1,"account":"{TWO}","name":"bob","name_given":true,"own_name":"Robert","state":"needs_keys","verified":false,"identity_changed":false,"added_at":"1970-01-01T00:00:01.000Z","last_seen":null,"devices":1,"unread":0}}"#
         ),
     );
 }

@@ -50,6 +50,8 @@ pub struct Contact {
     pub account: AccountId,
     /// The name used here: the one given here, else the one they call themselves; may be empty.
     pub name: String,
+    /// Whether that name was given here: it stays until it is changed here. One they call themselves may change.
+    pub name_given: bool,
     /// What they call themselves, if they said so.
     pub own_name: Option<String>,
     /// How far it has come.
