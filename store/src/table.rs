@@ -92,3 +92,51 @@ impl Table {
         self as u16
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Rows of forms that are no longer written are still read.
+
+    use super::*;
+    use crate::row;
+    use kith_protocol::AccountId;
+    use serde::{Deserialize, Serialize};
+
+    /// Fields of a row's first form, in the place of its table.
+    macro_rules! first_form {
+        ($name:ident, $table:ident, $($field:ident: $kind:ty),*) => {
+            #[derive(Serialize, Deserialize)]
+            struct $name { $($field: $kind),* }
+
+            impl Row for $name {
+                const TABLE: Table = Table::$table;
+                const VERSION: u8 = 1;
+
+                fn key(&self) -> Key {
+                    Key::new(b"old", &[])
+                }
+            }
+        };
+    }
+
+    first_form!(OldFirstSeen, FirstSeen, session: [u8; 16], prekey: u32);
+    first_form!(OldCounters, Counters, outbox: u64, contact: u64, event: u64, events: u64, first_seen: u64);
+
+    #[test]
+    fn r_store_8_a_first_message_remembered_in_the_first_form_has_no_account() {
+        let old = row::encode(&OldFirstSeen { session: [7; 16], prekey: 70_000 }).unwrap();
+        let read: FirstSeen = row::decode(&old).unwrap();
+        assert_eq!((read.session, read.prekey, read.account), ([7; 16], 70_000, None));
+        let account = Some(AccountId::from_bytes([9; 32]));
+        let now: FirstSeen = row::decode(&row::encode(&FirstSeen { account, ..read }).unwrap()).unwrap();
+        assert_eq!((now.session, now.prekey, now.account), ([7; 16], 70_000, account));
+    }
+
+    #[test]
+    fn r_store_8_counters_of_the_first_form_keep_their_numbers() {
+        let old = OldCounters { outbox: 1, contact: 300, event: 1 << 40, events: 5, first_seen: 65_536 };
+        let read: Counters = row::decode(&row::encode(&old).unwrap()).unwrap();
+        assert_eq!(read, Counters { outbox: 1, contact: 300, event: 1 << 40, events: 5 });
+        assert_eq!(row::decode::<Counters>(&row::encode(&read).unwrap()).unwrap(), read);
+    }
+}

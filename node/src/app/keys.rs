@@ -1,20 +1,21 @@
 //! The device's own prekeys as opening a message needs them, and what opening one uses up.
 
 use super::{
-    App,
+    App, Scan,
     work::{Halt, Work},
 };
 use kith_protocol::{
-    Day, DeviceId, SessionId,
+    AccountId, Day, DeviceId, SessionId,
     crypto::dh::DhSecret,
     limits,
     prekey::{HandedKey, OneTimeKeys, PrekeyPool},
-    session::{Begun, Inbound, OwnKeys, OwnPrekey},
+    session::{Begun, Inbound, OwnKeys, OwnPrekey, PeerDevice},
 };
 use kith_store::{
     Damage, Error,
     table::{Contact, ContactState, FirstSeen, OneTimeRow, OwnPool},
 };
+use std::collections::BTreeMap;
 
 /// Sessions a contact can begin while one set of our prekeys lives.
 const BEGUN_BY_CONTACT_MAX: u32 = 4_096;
@@ -90,24 +91,49 @@ impl App {
     }
 
     /// Remembers that a session began, and deletes the one-time key that served it (R-PRE-2, R-SES-10).
-    pub(super) fn remember_begun(&self, w: &mut Work<'_>, device: &DeviceId, begun: &Begun) -> Result<(), Halt> {
+    pub(super) fn remember_begun(&self, w: &mut Work<'_>, sender: &PeerDevice, begun: &Begun) -> Result<(), Halt> {
         if let Some(id) = begun.one_time_id {
-            let mut keys = self.one_time_keys(w, device)?;
+            let mut keys = self.one_time_keys(w, &sender.device)?;
             keys.consume(id);
-            self.keep_one_time(w, device, &keys)?;
+            self.keep_one_time(w, &sender.device, &keys)?;
         }
-        let mut counters = w.counters()?;
-        counters.first_seen += 1;
-        w.put(&counters)?;
-        w.put(&FirstSeen { session: *begun.session.as_bytes(), prekey: begun.signed_prekey_id })
+        let (session, prekey) = (*begun.session.as_bytes(), begun.signed_prekey_id);
+        w.put(&FirstSeen { session, prekey, account: Some(sender.account) })
     }
 
-    /// Whether another first message can be remembered; if not, it is not taken.
-    pub(super) fn remembers_first(&self, w: &Work<'_>, contact: &Contact) -> Result<bool, Halt> {
-        // Strangers share what is there, each a small part of it; contacts have their own and are never locked out by them.
-        if contact.state == ContactState::Added {
-            return Ok(contact.begun < BEGUN_BY_CONTACT_MAX);
+    /// Whether another first message of somebody can be remembered; if not, it is not taken.
+    pub(super) fn remembers_first(&self, w: &Work<'_>, sender: Option<&Contact>) -> Result<bool, Halt> {
+        // Strangers share what is there, each a small part of it; contacts have their own. Neither locks the other out.
+        let begun = sender.map_or(0, |contact| contact.begun);
+        if sender.is_some_and(|contact| contact.state == ContactState::Added) {
+            return Ok(begun < BEGUN_BY_CONTACT_MAX);
         }
-        Ok(contact.begun < BEGUN_BY_STRANGER_MAX && w.counters()?.first_seen < limits::REPLAY_SET_MAX as u64)
+        // What a contact began before it was removed is no more a stranger's than one stranger may have.
+        let strangers = w.rows().every::<Contact>()?.into_iter().filter(|c| c.state != ContactState::Added);
+        let theirs: u64 = strangers.map(|c| u64::from(c.begun.min(BEGUN_BY_STRANGER_MAX))).sum();
+        Ok(begun < BEGUN_BY_STRANGER_MAX && theirs < limits::REPLAY_SET_MAX as u64)
+    }
+
+    /// Forgets the first messages sealed to prekeys that are gone, and counts anew what each contact began.
+    pub(super) fn forget_first_seen(&self, w: &mut Work<'_>, prekeys: &[u32]) -> Result<(), Halt> {
+        if prekeys.is_empty() {
+            return Ok(());
+        }
+        let mut begun = BTreeMap::<AccountId, u32>::new();
+        for row in w.rows().every::<FirstSeen>()? {
+            if prekeys.contains(&row.prekey) {
+                w.delete::<FirstSeen>(&FirstSeen::key_of(&row.session))?;
+            } else if let Some(account) = row.account {
+                *begun.entry(account).or_default() += 1;
+            }
+        }
+        for mut contact in w.rows().every::<Contact>()? {
+            let counted = begun.get(&contact.account).copied().unwrap_or(0);
+            if contact.begun != counted {
+                contact.begun = counted;
+                w.put(&contact)?;
+            }
+        }
+        Ok(())
     }
 }

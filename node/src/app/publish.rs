@@ -24,8 +24,8 @@ use kith_protocol::{
 use kith_store::{
     Error, Writes,
     table::{
-        Contact, ContactState, Device, Due, DueWhat, FirstSeen, Idempotency, Outbox, OutboxState, OwnCertificates,
-        OwnEmptied, OwnPool, OwnProfile, Seen,
+        Contact, ContactState, Device, Due, DueWhat, Idempotency, Outbox, OutboxState, OwnCertificates, OwnEmptied,
+        OwnPool, OwnProfile, Seen,
     },
 };
 use rand_core::{CryptoRng, Rng as _};
@@ -455,25 +455,6 @@ impl App {
                 let message = format!("the request of {name:?} lapsed after 30 days");
                 self.alert(w, "request_lapsed", message, "they can write again")?;
             }
-        }
-        Ok(())
-    }
-
-    fn forget_first_seen(&self, w: &mut Work<'_>, prekeys: &[u32]) -> Result<(), Halt> {
-        if prekeys.is_empty() {
-            return Ok(());
-        }
-        let mut counters = w.counters()?;
-        for row in w.rows().every::<FirstSeen>()? {
-            if prekeys.contains(&row.prekey) {
-                w.delete::<FirstSeen>(&FirstSeen::key_of(&row.session))?;
-                counters.first_seen = counters.first_seen.saturating_sub(1);
-            }
-        }
-        w.put(&counters)?;
-        for mut contact in w.rows().every::<Contact>()?.into_iter().filter(|c| c.begun > 0) {
-            contact.begun = 0;
-            w.put(&contact)?;
         }
         Ok(())
     }

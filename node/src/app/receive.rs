@@ -118,14 +118,17 @@ impl App {
                 return Ok(Err(NotTaken::Refused(Fault::Peer)));
             }
         }
+        if step.begun.is_some() && !self.remembers_first(w, known_sender.as_ref())? {
+            return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+        }
+        if self.was_dropped(w, known_sender.as_ref(), &content)? {
+            return Ok(Ok(()));
+        }
         let mut contact = match self.sender(w, &step.sender.account, known_sender, &content)? {
             Ok(contact) => contact,
             Err(not_taken) => return Ok(Err(not_taken)),
         };
         if step.begun.is_some() {
-            if !self.remembers_first(w, &contact)? {
-                return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
-            }
             contact.begun = contact.begun.saturating_add(1);
         }
         if let Some(log) = log {
@@ -285,7 +288,7 @@ impl App {
     fn install_opened(&self, w: &mut Work<'_>, step: &OpenStep) -> Result<(), Halt> {
         w.put(&SessionsRow { device: step.sender.device, sessions: StoredSessions::from(&step.sessions) })?;
         match &step.begun {
-            Some(begun) => self.remember_begun(w, &step.sender.device, begun),
+            Some(begun) => self.remember_begun(w, &step.sender, begun),
             None => Ok(()),
         }
     }

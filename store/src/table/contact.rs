@@ -46,7 +46,7 @@ pub struct Contact {
     pub since: Timestamp,
     /// While a request: how many messages wait.
     pub waiting: u32,
-    /// Sessions they began since our prekeys were last deleted: bounds what one person can make us remember.
+    /// Sessions they began that we remember: bounds what one person can make us remember.
     pub begun: u32,
     /// When they said the reach secret we hold, by their clock: an older word does not bring an older secret back.
     pub reach_at: Timestamp,

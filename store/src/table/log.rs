@@ -1,6 +1,7 @@
 //! What local clients follow and repeat: events with a cursor, and replies kept for repeated requests.
 
 use super::{Key, Row, Table};
+use crate::decode_body;
 use kith_protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -74,8 +75,16 @@ pub struct Counters {
     pub event: u64,
     /// How many events are kept.
     pub events: u64,
-    /// First messages remembered against replay.
-    pub first_seen: u64,
+}
+
+/// The first form of [`Counters`]: it also counted the first messages remembered, which each contact's row does now.
+#[derive(Deserialize)]
+struct Counters1 {
+    outbox: u64,
+    contact: u64,
+    event: u64,
+    events: u64,
+    _first_seen: u64,
 }
 
 impl Counters {
@@ -87,9 +96,14 @@ impl Counters {
 
 impl Row for Counters {
     const TABLE: Table = Table::Counters;
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn key(&self) -> Key {
         Self::only()
+    }
+
+    fn from_older(version: u8, body: &[u8]) -> Option<Self> {
+        let Counters1 { outbox, contact, event, events, .. } = decode_body(body).filter(|_| version == 1)?;
+        Some(Self { outbox, contact, event, events })
     }
 }

@@ -1,6 +1,7 @@
 //! This profile's own keys and what it publishes.
 
 use super::{Key, Row, Table};
+use crate::decode_body;
 use kith_protocol::{
     AccountId, DeviceId, RecordKey, Timestamp,
     identity::{StoredAccount, StoredDevice},
@@ -229,6 +230,15 @@ pub struct FirstSeen {
     pub session: [u8; 16],
     /// The signed prekeys it was sealed to; the row goes with them.
     pub prekey: u32,
+    /// Who began it; not known of rows of the first form.
+    pub account: Option<AccountId>,
+}
+
+/// The first form of [`FirstSeen`].
+#[derive(Deserialize)]
+struct FirstSeen1 {
+    session: [u8; 16],
+    prekey: u32,
 }
 
 impl FirstSeen {
@@ -240,9 +250,14 @@ impl FirstSeen {
 
 impl Row for FirstSeen {
     const TABLE: Table = Table::FirstSeen;
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn key(&self) -> Key {
         Self::key_of(&self.session)
+    }
+
+    fn from_older(version: u8, body: &[u8]) -> Option<Self> {
+        let FirstSeen1 { session, prekey } = decode_body(body).filter(|_| version == 1)?;
+        Some(Self { session, prekey, account: None })
     }
 }
