@@ -107,6 +107,7 @@ impl App {
             DueWhat::Housekeeping => self.housekeeping(w),
             DueWhat::Sweep => self.sweep(w),
             DueWhat::Vanish(id) => self.vanish(w, id),
+            DueWhat::Forget(id) => self.forget_id(w, id),
         }
     }
 

@@ -1,10 +1,18 @@
 //! Strangers, contacts and what they may do: bounded requests, nothing told before accepting, blocks that leave no trace.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
-use kith_node::{app::Command, net::Verdict};
+use kith_node::{
+    app::{Command, query},
+    net::Verdict,
+};
 use kith_protocol::{
+    AccountId,
     content::{Body, Text},
     limits,
+};
+use kith_store::{
+    Row, Rows,
+    table::{ChainLink, Contact, ContactNumber, ContactState, Counters, FirstSeen, Message, MessageRef, PlaceHead},
 };
 use kith_tests::bench::{Bench, DAY, Forger, HOUR, MINUTE, Target};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -140,4 +148,131 @@ fn a_removed_contact_that_writes_again_is_a_request() {
     bench.act(1, Command::ContactAccept { account }).unwrap();
     bench.wait(HOUR);
     assert_eq!(format!("{:?}", bench.state(0, &id)), "Delivered");
+}
+
+/// All rows of a kind at the second node.
+fn all<R: Row>(bench: &Bench) -> Vec<R> {
+    bench.nodes[1].read(|rows| rows.all::<R>(None, 10_000).unwrap())
+}
+
+fn unread(bench: &Bench) -> u64 {
+    bench.nodes[1].read(|rows| query::overview(rows).unwrap().unread)
+}
+
+#[test]
+fn a_request_that_is_removed_or_lapses_leaves_no_text_and_does_not_come_back_by_itself() {
+    for lapses in [false, true] {
+        let mut bench = stranger(608);
+        let target = Target::known_to(&bench.nodes[0], &bench.nodes[1], bench.now);
+        let mut forger = bench.forger_of(0);
+        let text = Body::Text(Text::new("hello".into()).unwrap());
+        let mut content = forger.content(&bench.nodes[1], text, bench.now);
+        content.sequence = 1;
+        let frame = forger.seal(&target, &content, bench.now);
+        assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Accepted));
+        bench.say(0, 1, "still there?");
+        bench.nodes[0].stop();
+        assert_eq!((all::<Message>(&bench).len(), all::<ChainLink>(&bench).len(), unread(&bench)), (2, 2, 2));
+        let account = bench.nodes[0].account;
+        if lapses {
+            bench.wait(31 * DAY);
+            assert!(bench.nodes[1].alerts().contains(&"request_lapsed".to_owned()));
+        } else {
+            bench.act(1, Command::ContactRemove { account }).unwrap();
+        }
+        let left = (all::<Message>(&bench).len(), all::<ChainLink>(&bench).len(), all::<PlaceHead>(&bench).len());
+        assert_eq!((left, unread(&bench)), ((0, 0, 0), 0), "lapses: {lapses}");
+        assert!(bench.nodes[1].message(&content.id).is_none());
+        // Who has no receipt seals again.
+        let frame =
+            forger.seal(&Target::known_to(&bench.nodes[0], &bench.nodes[1], content.sent_at), &content, bench.now);
+        assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Accepted));
+        assert!(bench.nodes[1].contacts().is_empty() && all::<Message>(&bench).is_empty());
+        assert_eq!(all::<MessageRef>(&bench).len(), 2, "the ids are known");
+        bench.wait(62 * DAY);
+        assert!(all::<MessageRef>(&bench).is_empty(), "and forgotten once no envelope of theirs could open");
+    }
+}
+
+#[test]
+fn a_removed_request_of_a_former_contact_takes_only_what_came_with_it() {
+    let mut bench = Bench::friends(609, 2);
+    bench.say(0, 1, "before");
+    bench.say(1, 0, "answer");
+    let account = bench.nodes[0].account;
+    bench.act(1, Command::MarkRead { conversation: account, up_to: None }).unwrap();
+    bench.act(1, Command::ContactRemove { account }).unwrap();
+    bench.say(0, 1, "again");
+    bench.wait(DAY);
+    assert_eq!((bench.texts(1, 0).len(), unread(&bench)), (2, 1));
+    bench.act(1, Command::ContactRemove { account }).unwrap();
+    assert_eq!((bench.texts(1, 0), unread(&bench)), (vec!["before".to_owned()], 0));
+    assert_eq!(all::<Message>(&bench).len(), 2, "what was said before stays");
+}
+
+/// Hands the first message of somebody new to the second node.
+fn newcomer(bench: &mut Bench, seed: u64) -> Verdict {
+    let target = Target::known_to(&bench.nodes[0], &bench.nodes[1], bench.now);
+    let mut forger = Forger::fresh(ChaCha20Rng::seed_from_u64(seed), bench.now);
+    let content = forger.content(&bench.nodes[1], Body::Text(Text::new("hello".into()).unwrap()), bench.now);
+    let frame = forger.seal(&target, &content, bench.now);
+    bench.hand(0, 1, frame).unwrap()
+}
+
+fn contact_row(bench: &Bench) -> Contact {
+    let key = Contact::key_of(&bench.nodes[0].account);
+    bench.nodes[1].read(|rows| rows.row::<Contact>(&key).unwrap().unwrap())
+}
+
+#[test]
+fn first_messages_of_contacts_lock_no_newcomer_out_and_those_of_strangers_no_contact() {
+    let mut bench = Bench::friends(610, 2);
+    bench.say(0, 1, "hello");
+    let most = u32::try_from(limits::REPLAY_SET_MAX).unwrap();
+    let contact = contact_row(&bench);
+    bench.nodes[1].overwrite(&Contact { begun: most, ..contact.clone() });
+    assert_eq!(newcomer(&mut bench, 1), Verdict::Accepted, "a contact's count is its own");
+    bench.nodes[1].overwrite(&contact);
+    let strangers: Vec<_> = (0..1_024_u32)
+        .map(|n| {
+            let mut account = [0xee; 32];
+            account[..4].copy_from_slice(&n.to_be_bytes());
+            let (account, number) = (AccountId::from_bytes(account), 1_000 + u64::from(n));
+            Contact { account, number, state: ContactState::Removed, begun: 64, ..contact.clone() }
+        })
+        .collect();
+    bench.nodes[1].overwrite_all(&strangers);
+    let rows = |bench: &Bench| (all::<Contact>(bench).len(), all::<ContactNumber>(bench).len(), all::<Counters>(bench));
+    let before = rows(&bench);
+    for _ in 0..3 {
+        assert!(matches!(newcomer(&mut bench, 2), Verdict::Busy { .. }), "strangers have no more room");
+    }
+    assert_eq!(rows(&bench), before, "a refusal leaves nothing behind");
+    let target = Target::known_to(&bench.nodes[0], &bench.nodes[1], bench.now);
+    let mut forger = bench.forger_of(0);
+    let content = forger.content(&bench.nodes[1], Body::Text(Text::new("a new session".into()).unwrap()), bench.now);
+    let frame = forger.seal(&target, &content, bench.now);
+    assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Accepted));
+}
+
+#[test]
+fn what_one_began_counts_exactly_as_long_as_it_is_remembered() {
+    let mut bench = Bench::friends(611, 2);
+    let mut forger = bench.forger_of(0);
+    for messages in [3, 2] {
+        for _ in 0..messages {
+            let target = Target::known_to(&bench.nodes[0], &bench.nodes[1], bench.now);
+            let content = forger.content(&bench.nodes[1], Body::Text(Text::new("x".into()).unwrap()), bench.now);
+            let frame = forger.seal(&target, &content, bench.now);
+            assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Accepted));
+        }
+        bench.pump();
+        bench.say(0, 1, "so that the newest keys are known");
+        bench.wait(35 * DAY);
+    }
+    let (counted, kept) = (contact_row(&bench).begun, all::<FirstSeen>(&bench));
+    let account = Some(bench.nodes[0].account);
+    assert!(kept.iter().all(|row| row.account == account));
+    assert_eq!(counted as usize, kept.len());
+    assert!((2..5).contains(&counted), "{counted} of at least five");
 }

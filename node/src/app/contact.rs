@@ -20,9 +20,12 @@ use kith_protocol::{
     identity::{ContactLink, contact_link, device_log::LogHead, safety_number},
     limits,
 };
-use kith_store::table::{
-    AccountDevices, Contact, ContactNumber, ContactState, Device, DueWhat, Message, Outbox, OutboxOf, Place, PlaceHead,
-    Progress, SessionsRow,
+use kith_store::{
+    Range, Row, Rows,
+    table::{
+        AccountDevices, ChainLink, CodeReach, Contact, ContactNumber, ContactState, Device, DueWhat, Message,
+        MessageRef, Outbox, OutboxOf, Place, PlaceHead, Progress, SessionsRow,
+    },
 };
 
 impl App {
@@ -196,9 +199,14 @@ impl App {
         self.tell_contact(w, &account)
     }
 
-    /// Removes a contact: keys, sessions and outbox go, messages stay.
+    /// Removes a contact: keys, sessions and outbox go, messages stay. Of a request the messages go too: nobody ever
+    /// took them, and nothing would show them again.
     pub(super) fn contact_remove(&self, w: &mut Work<'_>, account: AccountId) -> Result<Outcome, Halt> {
         let mut contact = self.contact(w, &account)?;
+        if contact.state == ContactState::Request {
+            self.drop_request(w, &account)?;
+            contact.waiting = 0;
+        }
         self.drop_all(w, &account, "the contact was removed")?;
         for device in self.all_devices(w, &account)? {
             w.delete::<SessionsRow>(&SessionsRow::key_of(&device))?;
@@ -222,6 +230,35 @@ impl App {
         }
         w.put(&contact)?;
         Ok(Outcome::Done(types::Done { changed: true }))
+    }
+
+    /// Deletes the messages that came with a request and were not taken. Their ids are known for as long as an envelope
+    /// of theirs could still open, so that the same messages make no new request.
+    fn drop_request(&self, w: &mut Work<'_>, account: &AccountId) -> Result<(), Halt> {
+        let place = Place::Person(*account);
+        let mut dropped = 0;
+        // What was taken before, by a contact that was removed since, was told of and stays.
+        for message in w.rows().group::<Message>(&place.group())? {
+            if message.account != *account || message.event != 0 {
+                continue;
+            }
+            w.delete::<Message>(&message.key())?;
+            let link = ChainLink::key_of(&place, &message.device, message.seq);
+            if w.get::<ChainLink>(&link)?.is_some_and(|link| link.id == message.id) {
+                w.delete::<ChainLink>(&link)?;
+            }
+            if let Some(mut known) = w.get::<MessageRef>(&MessageRef::key_of(&message.id))? {
+                known.at.retain(|(.., at, order)| (*at, *order) != (place, message.order));
+                w.put(&known)?;
+            }
+            let known_until = w.now.plus_days(u64::from(limits::PREKEY_RETENTION_DAYS));
+            w.schedule(known_until, DueWhat::Forget(message.id))?;
+            dropped += u64::from(message.progress != Progress::Read);
+        }
+        let Some(mut head) = w.get::<PlaceHead>(&PlaceHead::key_of(&place))? else { return Ok(()) };
+        head.unread = head.unread.saturating_sub(dropped);
+        let empty = w.rows().rows::<Message>(&place.group(), &Range::all(), 1)?.is_empty() && head.seq == 0;
+        if empty { w.delete::<PlaceHead>(&PlaceHead::key_of(&place)) } else { w.put(&head) }
     }
 
     /// Drops the sessions with every device; the next message starts new ones.

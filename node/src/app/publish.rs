@@ -185,7 +185,7 @@ impl App {
             let late = match due.what {
                 DueWhat::Sweep => due.at > w.now.plus_millis(2 * SWEEP_MS),
                 DueWhat::Vanish(_) => due.at > w.now,
-                DueWhat::Outbox(_) | DueWhat::Resolve(_) | DueWhat::Housekeeping => false,
+                DueWhat::Outbox(_) | DueWhat::Resolve(_) | DueWhat::Housekeeping | DueWhat::Forget(_) => false,
             };
             if late {
                 w.unschedule(due.at, due.what)?;

@@ -211,6 +211,14 @@ impl App {
         Ok(NotTaken::Refused(error.fault()))
     }
 
+    /// Whether a message was there already when its author was removed: it makes no new request. Its author cannot know
+    /// and seals it again for as long as it has no receipt.
+    fn was_dropped(&self, w: &Work<'_>, sender: Option<&Contact>, content: &Content) -> Result<bool, Halt> {
+        let Some(removed) = sender.filter(|c| c.state == ContactState::Removed) else { return Ok(false) };
+        let known = w.get::<MessageRef>(&MessageRef::key_of(&content.id))?;
+        Ok(known.is_some_and(|known| known.accounts.contains(&removed.account)))
+    }
+
     /// The sender's row; somebody unknown becomes a request if there is room.
     fn sender(
         &self,

@@ -222,6 +222,17 @@ impl App {
         found.at = kept;
         w.put(&found)
     }
+
+    /// Forgets the id of a message that was dropped, unless another one has it.
+    pub(super) fn forget_id(&self, w: &mut Work<'_>, id: MessageId) -> Result<(), Halt> {
+        if self.clock_doubt(&self.profile(w)?, w.now).is_some() {
+            return w.schedule(w.now.plus_millis(CLOCK_PAUSE_MS), DueWhat::Forget(id));
+        }
+        match w.get::<MessageRef>(&MessageRef::key_of(&id))? {
+            Some(found) if found.at.is_empty() => w.delete::<MessageRef>(&MessageRef::key_of(&id)),
+            _ => Ok(()),
+        }
+    }
 }
 
 pub(super) fn empty_head(place: Place) -> PlaceHead {

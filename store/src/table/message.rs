@@ -158,6 +158,11 @@ impl ChainLink {
     pub fn group_of(place: &Place, device: &DeviceId) -> Vec<u8> {
         [place.group().as_slice(), device.as_bytes()].concat()
     }
+
+    /// Key of a device's link in a place.
+    pub fn key_of(place: &Place, device: &DeviceId, seq: u64) -> Key {
+        Key::new(&Self::group_of(place, device), &seq.to_be_bytes())
+    }
 }
 
 impl Row for ChainLink {
@@ -165,7 +170,7 @@ impl Row for ChainLink {
     const VERSION: u8 = 1;
 
     fn key(&self) -> Key {
-        Key::new(&Self::group_of(&self.place, &self.device), &self.seq.to_be_bytes())
+        Self::key_of(&self.place, &self.device, self.seq)
     }
 }
 

@@ -145,6 +145,8 @@ pub enum DueWhat {
     Sweep,
     /// A message that vanishes.
     Vanish(MessageId),
+    /// The id of a message that was dropped.
+    Forget(MessageId),
 }
 
 impl DueWhat {
@@ -157,6 +159,7 @@ impl DueWhat {
             Self::Housekeeping => (2, [0; 16]),
             Self::Sweep => (3, [0; 16]),
             Self::Vanish(id) => (4, *id.as_bytes()),
+            Self::Forget(id) => (5, *id.as_bytes()),
         };
         tag.copy_from_slice(&[kind]);
         rest.copy_from_slice(&id);

@@ -136,8 +136,15 @@ impl Node {
 
     /// Puts a row into the running node's store behind its back.
     pub fn overwrite(&self, row: &impl Row) {
+        self.overwrite_all(std::slice::from_ref(row));
+    }
+
+    /// Puts rows into the running node's store behind its back.
+    pub fn overwrite_all<R: Row>(&self, rows: &[R]) {
         let mut writes = Writes::default();
-        writes.put(row).unwrap();
+        for row in rows {
+            writes.put(row).unwrap();
+        }
         let store = self.runner.as_ref().unwrap().store();
         store.write(|tx| tx.apply(&writes)).unwrap().into_inner();
     }
