@@ -32,6 +32,8 @@ const PAUSE_LONGEST_MS: u64 = 10 * 60_000;
 const NEWCOMER_PAUSE_MS: u64 = 20_000;
 /// When a lookup whose answer never came is made again.
 const LOOKUP_LEASE_MS: u64 = 45_000;
+/// Accounts that may say they are reached under one transport name. More than one lies: as many would have to be contacts.
+const PEER_CLAIMS_MAX: usize = 64;
 
 impl App {
     /// Asks for a lookup: at once if the last one is long enough ago, else as soon as it is.
@@ -229,7 +231,7 @@ impl App {
             if let Some(before) = device.peer.take() {
                 self.forget_peer(w, &before, &info.id)?;
             }
-            self.remember_peer(w, &peer, &info.id)?;
+            self.remember_peer(w, &peer, &device)?;
         }
         device.peer = Some(peer);
         device.addresses = descriptor.addresses;
@@ -310,12 +312,21 @@ impl App {
         })
     }
 
-    fn remember_peer(&self, w: &mut Work<'_>, peer: &str, device: &DeviceId) -> Result<(), Halt> {
+    fn remember_peer(&self, w: &mut Work<'_>, peer: &str, device: &Device) -> Result<(), Halt> {
         let mut row = w
             .get::<PeerDevice>(&PeerDevice::key_of(peer))?
             .unwrap_or(PeerDevice { peer: peer.to_owned(), devices: Vec::new() });
-        if !row.devices.contains(device) && row.devices.len() < limits::DEVICES_MAX {
-            row.devices.push(*device);
+        // Its account is woken as a whole: one device stands for it, and the others cannot keep anybody else out.
+        let mut others = Vec::new();
+        for known in row.devices {
+            let account = w.get::<Device>(&Device::key_of(&known))?.map(|known| known.account);
+            if known != device.device && account.is_some_and(|account| account != device.account) {
+                others.push(known);
+            }
+        }
+        row.devices = others;
+        if row.devices.len() < PEER_CLAIMS_MAX {
+            row.devices.push(device.device);
         }
         w.put(&row)
     }
