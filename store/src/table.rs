@@ -9,7 +9,7 @@ mod outbox;
 mod own;
 mod setting;
 
-pub use contact::{AccountDevices, Contact, ContactNumber, ContactState, Device, PeerDevice};
+pub use contact::{AccountDevices, CodeReach, Contact, ContactNumber, ContactState, Device, PeerDevice};
 pub use identity::Identity;
 pub use log::{Counters, Event, Idempotency};
 pub use message::{ChainLink, Deliveries, Delivery, Message, MessageRef, Place, PlaceHead, Progress, Seen, StepTaken};
@@ -84,6 +84,8 @@ pub enum Table {
     OwnEmptied = 29,
     /// Receipts that wait, by device.
     ReceiptsOf = 30,
+    /// Reach secrets of codes that contacts did not confirm.
+    CodeReach = 31,
 }
 
 impl Table {

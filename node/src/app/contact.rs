@@ -83,6 +83,17 @@ impl App {
         self.tell_contact(w, &account)
     }
 
+    /// Takes the reach secret of a code. What the contact said itself stays: the code may be an older one, or a newer one
+    /// whose announcement was lost, so that from now on both are tried.
+    fn take_code(&self, w: &mut Work<'_>, contact: &mut Contact, code: [u8; 16]) -> Result<(), Halt> {
+        let told = contact.reach.filter(|_| contact.reach_at > Timestamp::from_millis(0));
+        if told.is_some_and(|told| told != code) {
+            return w.put(&CodeReach { account: contact.account, reach: code });
+        }
+        contact.reach = Some(code);
+        w.delete::<CodeReach>(&CodeReach::key_of(&contact.account))
+    }
+
     /// Accepts a stranger's request: what waited counts as received from now on.
     pub(super) fn contact_accept(&self, w: &mut Work<'_>, account: AccountId) -> Result<Outcome, Halt> {
         let mut contact = self.contact(w, &account)?;
@@ -208,6 +219,7 @@ impl App {
             contact.waiting = 0;
         }
         self.drop_all(w, &account, "the contact was removed")?;
+        w.delete::<CodeReach>(&CodeReach::key_of(&account))?;
         for device in self.all_devices(w, &account)? {
             w.delete::<SessionsRow>(&SessionsRow::key_of(&device))?;
             if let Some(row) = w.get::<Device>(&Device::key_of(&device))?
@@ -220,6 +232,7 @@ impl App {
         w.delete::<AccountDevices>(&AccountDevices::key_of(&account))?;
         contact.state = ContactState::Removed;
         contact.reach = None;
+        contact.reach_at = Timestamp::from_millis(0);
         contact.hints.clear();
         contact.log.clear();
         contact.verified = false;

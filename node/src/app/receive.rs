@@ -268,7 +268,7 @@ impl App {
         said_at: Timestamp,
     ) -> Result<Device, Halt> {
         if let Some(introduction) = &payload.introduction {
-            self.take_reach(contact, &introduction.reach_secret, said_at);
+            self.take_reach(w, contact, &introduction.reach_secret, said_at)?;
             contact.their_name = introduction.name.clone();
             self.settle_name(w, contact)?;
             for hint in introduction.hints.iter().rev() {

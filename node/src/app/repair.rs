@@ -13,7 +13,7 @@ use kith_protocol::{
 };
 use kith_store::{
     Range, Rows,
-    table::{Contact, ContactState, Device, OutboxOf},
+    table::{CodeReach, Contact, ContactState, Device, OutboxOf},
 };
 
 /// Rows that may wait for a contact before echoes and one-time keys are left out.
@@ -54,12 +54,23 @@ impl App {
         )
     }
 
-    /// Takes a reach secret over unless a later word about it is known.
-    pub(super) fn take_reach(&self, contact: &mut Contact, reach: &ReachSecret, said_at: Timestamp) {
-        if said_at >= contact.reach_at {
-            contact.reach = Some(*reach.as_bytes());
-            contact.reach_at = said_at;
+    /// Takes a reach secret over unless a later word about it is known. A clock that ran ahead counts as ours, so that
+    /// what it said does not stand for years.
+    pub(super) fn take_reach(
+        &self,
+        w: &mut Work<'_>,
+        contact: &mut Contact,
+        reach: &ReachSecret,
+        said_at: Timestamp,
+    ) -> Result<(), Halt> {
+        let latest = w.now.plus_millis(limits::CLOCK_SKEW_MS);
+        let said_at = said_at.min(latest);
+        if contact.reach_at <= latest && said_at < contact.reach_at {
+            return Ok(());
         }
+        contact.reach = Some(*reach.as_bytes());
+        contact.reach_at = said_at;
+        w.delete::<CodeReach>(&CodeReach::key_of(&contact.account))
     }
 
     /// Hands one-time keys over that only this device can use.
@@ -114,7 +125,7 @@ impl App {
             }
         }
         if let Some(reach) = &control.reach_secret {
-            self.take_reach(contact, reach, said_at);
+            self.take_reach(w, contact, reach, said_at)?;
         }
         if let Some(name) = &control.name {
             contact.their_name.clone_from(name);

@@ -19,7 +19,10 @@ use kith_protocol::{
 };
 use kith_store::{
     Rows,
-    table::{AccountDevices, Contact, ContactNumber, ContactState, Device, DueWhat, OutboxOf, PeerDevice, SessionsRow},
+    table::{
+        AccountDevices, CodeReach, Contact, ContactNumber, ContactState, Device, DueWhat, OutboxOf, PeerDevice,
+        SessionsRow,
+    },
 };
 use rand_core::Rng as _;
 use std::collections::BTreeMap;
@@ -69,7 +72,10 @@ impl App {
 
     fn lookup(&self, w: &mut Work<'_>, mut contact: Contact) -> Result<(), Halt> {
         let Some(reach) = contact.reach else { return w.put(&contact) };
-        let keys = readers_keys(&contact.account, &ReachSecret::from_bytes(reach), w.now);
+        let mut keys = readers_keys(&contact.account, &ReachSecret::from_bytes(reach), w.now);
+        if let Some(code) = w.get::<CodeReach>(&CodeReach::key_of(&contact.account))? {
+            keys.extend(readers_keys(&contact.account, &ReachSecret::from_bytes(code.reach), w.now));
+        }
         let mut hints = contact.hints.clone();
         for device in self.live_devices(w, &contact.account)? {
             if let Some(device) = w.get::<Device>(&Device::key_of(&device))?
@@ -124,7 +130,16 @@ impl App {
         if contact.state == ContactState::Removed {
             return Ok(());
         }
-        let reading = self.read_records(w, &contact, &reach, records)?;
+        let mut reading = self.read_records(w, &contact, &reach, records)?;
+        if let Some(code) = w.get::<CodeReach>(&CodeReach::key_of(&contact.account))? {
+            // What their code leads to counts only if it is newer than what they said themselves.
+            let by_code = self.read_records(w, &contact, &code.reach, records)?;
+            if newest_of(&by_code) > newest_of(&reading) {
+                contact.reach = Some(code.reach);
+                w.delete::<CodeReach>(&CodeReach::key_of(&contact.account))?;
+                reading = by_code;
+            }
+        }
         let newest = reading.descriptors;
         if newest.is_empty() {
             return self.found_nothing(w, contact, asked);
@@ -360,6 +375,11 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// The highest sequence of what was read.
+fn newest_of(reading: &Reading) -> Option<u64> {
+    reading.descriptors.values().map(|descriptor| descriptor.sequence).max()
 }
 
 fn pause(tries: u32) -> u64 {

@@ -204,3 +204,35 @@ impl Row for PeerDevice {
         Self::key_of(&self.peer)
     }
 }
+
+/// A reach secret from a code, beside the one that the contact said itself: the code may be older or newer.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CodeReach {
+    /// Whose.
+    pub account: AccountId,
+    /// The secret.
+    pub reach: [u8; 16],
+}
+
+impl std::fmt::Debug for CodeReach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { account, reach: _ } = self;
+        write!(f, "CodeReach({account:?})")
+    }
+}
+
+impl CodeReach {
+    /// Key of an account's row.
+    pub fn key_of(account: &AccountId) -> Key {
+        Key::new(account.as_bytes(), &[])
+    }
+}
+
+impl Row for CodeReach {
+    const TABLE: Table = Table::CodeReach;
+    const VERSION: u8 = 1;
+
+    fn key(&self) -> Key {
+        Self::key_of(&self.account)
+    }
+}
