@@ -96,7 +96,8 @@ pub const REPLAY_SET_MAX: usize = 65_536;
 
 // --- sessions -------------------------------------------------------------------------------------------------------
 
-/// Messages that one message may jump ahead in a chain: bounds the hashing that a stranger to the chain can cause.
+/// Messages that one message may leave out, of its chain and the one before together: bounds the hashing it can cause
+/// before it is known to be authentic.
 pub const JUMP_MAX: u32 = 25_000;
 /// Messages that a message which begins a session may jump ahead: anybody can send one, so it must stay cheap.
 pub const FIRST_JUMP_MAX: u32 = 2_000;

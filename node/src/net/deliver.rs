@@ -240,12 +240,13 @@ impl Net {
     }
 
     /// Says whether there is room for one more frame of the peer. Strangers together get half of it, so that they cannot
-    /// keep contacts out.
+    /// keep contacts out. Who did wrong is heard less (R-NET-7).
     fn admit(&mut self, peer: PeerId, now: Moment) -> Result<(), u64> {
+        let weight = self.scores.weight(&peer, now);
         let limits = &self.config.limits;
         let fresh = || Allowance { bucket: Bucket::new(limits.inbound_rate, limits.inbound_burst, now), pending: 0 };
         let allowance = self.deliveries.allowances.entry(peer).or_insert_with(fresh);
-        allowance.bucket.take(now)?;
+        allowance.bucket.take_several(weight, now)?;
         let full = allowance.pending >= limits.inbound_per_peer
             || self.deliveries.inbound.len() >= limits.inbound_total
             || (!self.contacts.contains(&peer) && self.deliveries.strangers >= limits.inbound_total / 2);

@@ -19,7 +19,8 @@ pub enum Error {
     /// Its key was used or given up, for another message: one of the two sides went back to an older state.
     #[error("the chain went back")]
     Regression,
-    /// Further ahead in its chain than `limits::JUMP_MAX`.
+    /// Further ahead than `limits::JUMP_MAX`, found before anything was computed. Perhaps this side lost its newer state,
+    /// so that nobody is to blame.
     #[error("too far ahead in its chain")]
     TooFarAhead,
     /// Sealed to a signed prekey or one-time key that was deleted.

@@ -240,6 +240,7 @@ impl Session {
         now: Timestamp,
     ) -> Result<(Self, Zeroizing<Vec<u8>>), open::Error> {
         let header = Header::decode(&message.header)?;
+        self.check_jump(&header)?;
         let mut next = self.clone();
         next.skipped.expire(now);
         if next.is_new_key(&header.ratchet_key) {
@@ -264,6 +265,19 @@ impl Session {
         self.receiving.as_ref().is_none_or(|c| c.ratchet_key != *ratchet_key)
             && !self.closed.contains(ratchet_key)
             && !self.skipped.knows(ratchet_key)
+    }
+
+    /// Refuses a header that jumps too far before anything is computed: what it leaves out of the chain before and what it
+    /// leaves out of its own count together (R-SES-6).
+    fn check_jump(&self, header: &Header) -> Result<(), open::Error> {
+        let current = self.receiving.as_ref().map(|chain| (chain.ratchet_key, chain.next));
+        let jump = match current {
+            Some((key, next)) if key == header.ratchet_key => header.number.saturating_sub(next),
+            _ if !self.is_new_key(&header.ratchet_key) => 0,
+            Some((_, next)) => header.previous.saturating_sub(next).saturating_add(header.number),
+            None => header.number,
+        };
+        if jump > limits::JUMP_MAX { Err(open::Error::TooFarAhead) } else { Ok(()) }
     }
 
     /// Takes in a new ratchet key of the peer: closes the chain before it and makes the root step.
@@ -299,7 +313,7 @@ impl Session {
         if length < chain.next {
             return Err(open::Error::NotAuthentic);
         }
-        self.skipped.keep(pass_over(&mut chain, length, now)?);
+        self.skipped.keep(pass_over(&mut chain, length, now));
         if self.closed.len() + 1 >= limits::RECEIVING_CHAINS_MAX {
             self.closed.pop_front();
         }
@@ -312,7 +326,7 @@ impl Session {
     fn seed(&mut self, header: &Header, now: Timestamp) -> Result<Option<MessageSeed>, open::Error> {
         match &mut self.receiving {
             Some(chain) if chain.ratchet_key == header.ratchet_key && header.number >= chain.next => {
-                let batch = pass_over(chain, header.number, now)?;
+                let batch = pass_over(chain, header.number, now);
                 let seed = chain.key.advance();
                 chain.next = header.number.checked_add(1).ok_or(open::Error::NotAuthentic)?;
                 self.skipped.keep(batch);
@@ -323,12 +337,9 @@ impl Session {
     }
 }
 
-/// Moves a chain on to a number and returns the seeds passed over: all of them count against the jump, only the last
+/// Moves a chain on to a number within the checked jump and returns the seeds passed over, of which only the last
 /// `limits::SKIPPED_KEYS_MAX` are held.
-fn pass_over(chain: &mut ReceivingChain, to: u32, now: Timestamp) -> Result<Batch, open::Error> {
-    if to.saturating_sub(chain.next) > limits::JUMP_MAX {
-        return Err(open::Error::TooFarAhead);
-    }
+fn pass_over(chain: &mut ReceivingChain, to: u32, now: Timestamp) -> Batch {
     let mut seeds = VecDeque::new();
     while chain.next < to {
         if seeds.len() >= limits::SKIPPED_KEYS_MAX {
@@ -337,5 +348,5 @@ fn pass_over(chain: &mut ReceivingChain, to: u32, now: Timestamp) -> Result<Batc
         seeds.push_back((chain.next, chain.key.advance()));
         chain.next = chain.next.saturating_add(1);
     }
-    Ok(Batch { ratchet_key: chain.ratchet_key, since: now, seeds })
+    Batch { ratchet_key: chain.ratchet_key, since: now, seeds }
 }

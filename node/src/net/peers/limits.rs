@@ -125,14 +125,20 @@ impl Bucket {
 
     /// Takes one token, or says how many milliseconds to wait for the next.
     pub(crate) fn take(&mut self, now: Moment) -> Result<(), u64> {
+        self.take_several(1, now)
+    }
+
+    /// Takes tokens for something that counts for several, never more than can be saved up.
+    pub(crate) fn take_several(&mut self, tokens: u32, now: Moment) -> Result<(), u64> {
+        let tokens = tokens.clamp(1, self.burst);
         let passed = now.saturating_sub(self.at).as_secs_f64();
         self.at = self.at.max(now);
         self.tokens = (self.tokens + passed * f64::from(self.rate)).min(f64::from(self.burst));
-        if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
+        if self.tokens >= f64::from(tokens) {
+            self.tokens -= f64::from(tokens);
             return Ok(());
         }
-        Err((1_000 / u64::from(self.rate)).max(1))
+        Err((1_000 * u64::from(tokens) / u64::from(self.rate)).max(1))
     }
 
     /// Says whether the bucket would give its whole burst.
@@ -157,6 +163,16 @@ mod tests {
         let emptied = start + Duration::from_millis(100);
         assert!(!bucket.is_full(emptied + Duration::from_millis(200)));
         assert!(bucket.is_full(emptied + Duration::from_millis(301)));
+    }
+
+    #[test]
+    fn what_counts_for_several_comes_as_much_more_rarely_and_never_not_at_all() {
+        let start = Duration::from_secs(5);
+        let mut bucket = Bucket::new(10, 20, start);
+        assert_eq!((0..10).filter(|_| bucket.take_several(5, start).is_ok()).count(), 4);
+        assert_eq!(bucket.take_several(5, start), Err(500));
+        assert!(bucket.take_several(5, start + Duration::from_millis(500)).is_ok());
+        assert!(bucket.take_several(1_000, start + Duration::from_secs(9)).is_ok());
     }
 
     #[test]

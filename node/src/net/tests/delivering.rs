@@ -164,6 +164,35 @@ async fn a_peer_above_its_rate_is_told_how_long_to_wait() {
 }
 
 #[tokio::test]
+async fn r_net_7_a_contact_that_did_wrong_is_heard_less_and_never_banned() {
+    let mut slow = config();
+    (slow.limits.inbound_rate, slow.limits.inbound_burst) = (1, 1_000);
+    let (mut mallory, bob) = (node(config()).await, node(slow).await);
+    bob.send(NetCommand::Protect { peers: vec![mallory.name.clone()] });
+    bob.send(NetCommand::Dial { addresses: mallory.net.status().listen });
+    bob.status("mallory up", |status| status.peers.iter().any(|peer| peer.transport.is_some())).await;
+    for _ in 0..10 {
+        bob.send(NetCommand::Fault { peer: mallory.name.clone() });
+    }
+    let floor = |status: &crate::net::NetStatus| status.peers.iter().any(|peer| peer.score <= -195 && !peer.banned);
+    bob.status("mallory at the floor", floor).await;
+    for attempt in 0..12 {
+        mallory.deliver(attempt, &bob, frame("costly"));
+    }
+    let _bob = bob.answer_all(Verdict::Accepted);
+    let mut accepted = 0;
+    for _ in 0..12 {
+        match mallory.done().await.1 {
+            DeliverOutcome::Accepted => accepted += 1,
+            busy => {
+                assert!(matches!(busy, DeliverOutcome::Busy { retry_after_ms } if retry_after_ms > 60_000), "{busy:?}")
+            }
+        }
+    }
+    assert_eq!(accepted, 2, "two and a half frames are saved up");
+}
+
+#[tokio::test]
 async fn a_thousand_frames_arrive_and_what_does_not_fit_is_told_at_once() {
     let mut bounded = config();
     (bounded.limits.outbound_total, bounded.limits.commands) = (1_000, 1_100);
