@@ -88,14 +88,18 @@ fn store_file_is_made_private_again_when_opened() {
 }
 
 #[test]
-fn store_opened_twice_is_refused_and_the_first_goes_on() {
+fn c05_07_a_store_opened_twice_is_refused_unchanged_and_the_first_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Disk::File(folder.path().join("store"));
+    let path = folder.path().join("store");
+    let disk = Disk::File(path.clone());
     let store = Store::create(disk.clone(), &key(), &mut rng(1)).unwrap();
     commit(&store, &[note("a", 1, "x")]).unwrap();
+    let before = fs::read(&path).unwrap();
     let error = Store::open(disk.clone(), &key(), &mut rng(2)).unwrap_err();
     assert!(matches!(error, Error::InUse { .. }), "{error:?}");
     assert!(matches!(Store::create(disk.clone(), &key(), &mut rng(2)), Err(Error::Exists)));
+    assert!(fs::read(&path).unwrap() == before, "a refused holder changed the file");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a refused holder left something behind");
     commit(&store, &[note("a", 2, "y")]).unwrap();
     drop(store);
     assert_eq!(notes(&Store::open(disk, &key(), &mut rng(2)).unwrap()).len(), 2);
