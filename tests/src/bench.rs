@@ -1,9 +1,11 @@
 //! A few nodes on one workbench: every frame, answer and disk is in the test's hand, and time moves when it is told to.
 
 mod forge;
+mod letters;
 mod node;
 
 pub use forge::{Forger, Target};
+pub use letters::{Found, Letters};
 pub use node::Node;
 
 use kith_node::{

@@ -140,6 +140,21 @@ fn c05_22_one_contact_that_begins_session_after_session_leaves_bounded_state_and
 }
 
 #[test]
+fn c05_22_when_what_strangers_share_is_used_up_they_wait_and_contacts_do_not() {
+    let mut bench = Bench::friends(2_306, 2);
+    bench.say(0, 1, "hello");
+    let target = Target::known_to(&bench.nodes[0], &bench.nodes[1], bench.now);
+    let counters = bench.nodes[1].read(|rows| rows.row::<Counters>(&Counters::only()).unwrap()).unwrap();
+    bench.nodes[1].overwrite(&Counters { first_seen: limits::REPLAY_SET_MAX as u64 - 3, ..counters });
+    let mut strangers = [1, 2].map(|seed| Forger::fresh(ChaCha20Rng::seed_from_u64(seed), bench.now));
+    let taken = strangers.each_mut().map(|stranger| begin_many(&mut bench, stranger, &target, 5));
+    assert_eq!(taken, [3, 0]);
+    assert_eq!(remembered(&bench), limits::REPLAY_SET_MAX as u64);
+    let mut contact = bench.forger_of(0);
+    assert_eq!(begin_many(&mut bench, &mut contact, &target, 5), 5, "a contact is locked out by strangers");
+}
+
+#[test]
 fn r_ses_12_cannot_open_is_heeded_once_in_half_an_hour() {
     let half = limits::CANNOT_OPEN_INTERVAL_MS / 2;
     let mut bench = Bench::friends(2_304, 2);

@@ -18,7 +18,7 @@ use kith_store::{
     Key, Row,
     table::{SessionsRow, Table},
 };
-use kith_tests::bench::{Bench, DAY, Forger, HOUR, Target};
+use kith_tests::bench::{Bench, DAY, Fate, Forger, HOUR, Target};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 fn text(body: &str) -> Body {
@@ -208,12 +208,29 @@ fn unknown_kinds_are_kept_and_unknown_critical_extensions_refused() {
 #[test]
 fn a_hundred_cannot_open_cost_only_their_author() {
     let mut scene = Scene::new(1_107);
+    // Texts that Mallory's daemon took and never confirms are what a repair would seal again.
+    scene.bench.fate(|_, to, _| if to == 0 { Fate::Swallowed } else { Fate::Arrives });
+    let unconfirmed: Vec<_> = (0..5).map(|n| scene.bench.say(1, 0, &format!("unconfirmed {n}"))).collect();
+    let before = scene.bench.carried.len();
     for _ in 0..100 {
         let content = scene.content(Body::CannotOpen(CannotOpen { session: None }));
         assert_eq!(scene.say(&content), Verdict::Accepted);
     }
+    let left = scene.bench.carried[before..].iter().filter(|c| c.from == 1).count();
+    assert!((5..12).contains(&left), "{left} frames left for a hundred complaints about five texts");
+    assert!(scene.bench.carried[before..].iter().all(|c| c.from != 1 || c.to == 0), "somebody else was written to");
+    let before = scene.bench.carried.len();
     scene.bench.wait(DAY);
-    assert_eq!(scene.bench.nodes[1].outbox().len(), 1, "only what waits for the friend");
+    // Within a day each unconfirmed text goes again some eight times, whoever complains.
+    let left = scene.bench.carried[before..].iter().filter(|c| c.from == 1 && c.to == 0).count();
+    assert!(left < 5 * 12 + 24, "{left} frames left within a day");
+    assert_eq!(scene.bench.nodes[1].outbox().len(), 6, "what waits for the friend, and what nobody confirmed");
+    scene.bench.fate(|_, _, _| Fate::Arrives);
+    scene.bench.act(1, Command::OutboxRetry { message: None }).unwrap();
+    scene.bench.wait(2 * HOUR);
+    for id in unconfirmed {
+        assert_eq!(format!("{:?}", scene.bench.state(1, &id)), "Delivered", "{:?}", scene.bench.nodes[1].why(&id));
+    }
     scene.check("cannot open");
 }
 
