@@ -6,6 +6,7 @@ mod person;
 
 pub use ledger::Ledger;
 pub use links::Weather;
+use person::Ended;
 pub use person::Person;
 
 use kith_node::{
@@ -58,6 +59,8 @@ pub struct World {
     pub weather: Weather,
     /// The virtual clock.
     pub now: Timestamp,
+    /// Power cuts that came after some, and before all, of a commit's writes and syncs.
+    pub cuts_inside_commits: u64,
     rng: ChaCha20Rng,
     queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
     happenings: BTreeMap<u64, Happening>,
@@ -74,6 +77,7 @@ impl World {
             ledger: Ledger::default(),
             weather,
             now: Timestamp::from_millis(BEGIN),
+            cuts_inside_commits: 0,
             rng: ChaCha20Rng::seed_from_u64(seed),
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -148,6 +152,11 @@ impl World {
         }
     }
 
+    /// Kills a node at a certain write or sync of its disk, wherever that falls. It comes back a while after.
+    pub fn crash_at_write(&mut self, who: usize, changes: u64, back_after_ms: u64) {
+        self.people[who].cut_power_after(changes, back_after_ms);
+    }
+
     /// Puts back an old copy of a person's disk.
     pub fn put_back(&mut self, who: usize, image: Vec<u8>) {
         self.people[who].put_back(image);
@@ -182,6 +191,7 @@ impl World {
     /// Ends all partitions, and lets everybody who can see each other again.
     pub fn heal(&mut self) {
         self.weather.calm();
+        self.people.iter_mut().for_each(Person::spare);
         for who in 0..self.people.len() {
             if !self.people[who].is_up() {
                 self.start(who);
@@ -197,7 +207,14 @@ impl World {
     /// Gives inputs to a node, and carries out what it lets out.
     pub fn handle(&mut self, who: usize, inputs: Vec<Input>) {
         let now = self.now.plus_millis(self.people[who].clock_ahead_ms);
-        let Some(out) = self.people[who].turn(inputs, now) else { return };
+        let out = match self.people[who].turn(inputs, now) {
+            Some(Ended::Well(out)) => out,
+            Some(Ended::PowerCut { inside, back_after_ms }) => {
+                self.cuts_inside_commits += u64::from(inside);
+                return self.crash(who, back_after_ms);
+            }
+            None => return,
+        };
         for (request, reply) in out.replies {
             self.ledger.replied(who, request, reply, &self.people);
         }
@@ -292,12 +309,12 @@ impl World {
         self.now = until;
     }
 
-    /// Runs until every promise is kept, at most so long; tells whether it is.
-    pub fn run_until_kept(&mut self, at_most_ms: u64) -> bool {
+    /// Runs until every promise is kept and nobody waits for anything more, at most so long; tells whether it is so.
+    pub fn run_until_settled(&mut self, at_most_ms: u64) -> bool {
         let until = self.now.plus_millis(at_most_ms);
         while self.now < until {
             self.run_for(60_000);
-            if self.ledger.open(&self.people).is_empty() {
+            if self.people.iter().all(|p| p.waiting().is_empty()) && self.ledger.open(&self.people).is_empty() {
                 return true;
             }
         }

@@ -11,6 +11,18 @@ const MESSAGES: u64 = 500;
 /// How long, in virtual time, a calm world may take to keep every promise.
 const CALM_MS: u64 = 3 * 60 * 60_000;
 
+/// A power cut comes at one of so many writes and syncs to come: some commits' worth.
+const MOST_WRITES: u64 = 40;
+
+/// What a run, or all of them, came to.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    /// Messages that daemons took over.
+    promised: usize,
+    /// Power cuts inside a commit.
+    inside: u64,
+}
+
 fn bad_weather(world: &mut World) {
     world.weather = Weather {
         latency_ms: 1 + world.chance(80),
@@ -34,7 +46,7 @@ fn long_outage(world: &mut World, with_crashes: bool) {
 }
 
 /// One run: three people, texts in every direction, faults drawn from the seed, then calm and the check.
-fn run(seed: u64, with_crashes: bool) -> usize {
+fn run(seed: u64, with_crashes: bool) -> Counts {
     let mut world = World::new(seed, 3, Weather::fine());
     world.introduce_all();
     world.run_for(60_000);
@@ -46,9 +58,14 @@ fn run(seed: u64, with_crashes: bool) -> usize {
             world.send(from, to, &format!("seed {seed} message {n} from {from} to {to}"));
         }
         match world.chance(100) {
-            0..=1 if with_crashes => {
+            0 if with_crashes => {
                 let (who, back) = (world.chance(3) as usize, 1 + world.chance(30_000));
                 world.crash(who, back);
+            }
+            1 | 7 if with_crashes => {
+                let (who, back) = (world.chance(3) as usize, 1 + world.chance(30_000));
+                let changes = world.chance(MOST_WRITES);
+                world.crash_at_write(who, changes, back);
             }
             2 => {
                 let cut_off = world.chance(3) as usize;
@@ -64,12 +81,14 @@ fn run(seed: u64, with_crashes: bool) -> usize {
         world.run_for(pause);
     }
     world.heal();
-    world.run_until_kept(CALM_MS);
+    world.run_until_settled(CALM_MS);
+    // What comes late comes twice, if at all.
     world.run_for(60_000);
+    world.run_until_settled(CALM_MS);
     world.ledger.check(seed, &world.people);
     let (promised, seed) = (world.ledger.promises.len(), world.seed);
     assert!(promised as u64 > MESSAGES / 4, "seed {seed}: only {promised} messages were accepted");
-    promised
+    Counts { promised, inside: world.cuts_inside_commits }
 }
 
 fn seeds(full: u64) -> Vec<u64> {
@@ -79,18 +98,23 @@ fn seeds(full: u64) -> Vec<u64> {
     (1..=count("seeds", "KITH_SEEDS", full)).collect()
 }
 
-fn every_seed(full: u64, what: &str, run: impl Fn(u64) -> usize + Sync) {
-    let mut messages = 0;
+fn every_seed(full: u64, what: &str, run: impl Fn(u64) -> Counts + Sync) -> Counts {
+    let mut all = Counts::default();
     for seed in seeds(full) {
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed))) {
-            Ok(n) => messages += n,
+            Ok(one) => {
+                all.promised += one.promised;
+                all.inside += one.inside;
+            }
             Err(panic) => {
                 println!("failed seed {seed} ({what}): run it alone with KITH_SEED={seed}");
                 std::panic::resume_unwind(panic);
             }
         }
     }
-    println!("counts: {what}: {messages} messages accepted, each delivered once");
+    let Counts { promised, inside } = all;
+    println!("counts: {what}: {promised} messages accepted, each delivered once; {inside} power cuts inside commits");
+    all
 }
 
 #[test]
@@ -100,7 +124,8 @@ fn whatever_links_do_every_accepted_message_arrives_once() {
 
 #[test]
 fn whatever_power_does_every_accepted_message_arrives_once() {
-    every_seed(100, "bad links and crashes", |seed| run(10_000 + seed, true));
+    let all = every_seed(100, "bad links and crashes", |seed| run(10_000 + seed, true));
+    assert!(all.inside > 0, "no power cut fell inside a commit");
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Ledger {
     /// Checks everything that must hold once the world is calm again.
     ///
     /// # Panics
-    /// If something promised is missing, shown twice, shown to somebody else or altered, or was never written.
+    /// If something promised is missing, shown twice, shown to somebody else or altered, or was never written; or if its
+    /// sender does not know that it arrived.
     pub fn check(&self, seed: u64, people: &[Person]) {
         let open = self.open(people);
         assert!(open.is_empty(), "seed {seed}: {} of {} messages lost: {open:?}", open.len(), self.promises.len());
@@ -79,6 +80,8 @@ impl Ledger {
                     assert_eq!(people[promise.from].account(), message.from, "seed {seed}: another author");
                 }
             }
+            assert_eq!(person.waiting(), [""; 0], "seed {seed}: {} still waits", person.name);
+            assert_eq!(person.unconfirmed(), [], "seed {seed}: {} was not told of all", person.name);
             let mut told = BTreeSet::new();
             for id in person.told() {
                 assert!(told.insert(id), "seed {seed}: {} was told of {id} twice", person.name);

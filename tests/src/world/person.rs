@@ -1,12 +1,12 @@
 //! One person of the world: a disk that survives, a node that does not.
 
 use kith_node::{
-    api::types::{EventKind, Message},
+    api::types::{DeliveryState, EventKind, Message},
     app::{App, Command, Input, Outlet, Reply, RequestId, Runner, create_profile, query, release},
     net::{InboundToken, NetCommand, PeerName},
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret};
-use kith_store::{Disk, MemoryDisk, Store, Unlock};
+use kith_store::{Disk, MemoryDisk, Range, Rows as _, Store, Unlock, table::Outbox};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng},
@@ -22,6 +22,26 @@ pub(super) struct Out {
     pub replies: Vec<(RequestId, Reply)>,
     /// When it wants to be woken.
     pub next_due: Option<Timestamp>,
+}
+
+/// How a turn ended.
+pub(super) enum Ended {
+    /// With this.
+    Well(Out),
+    /// The power went: nothing is let out.
+    PowerCut {
+        /// After some of the commit's writes had gone to the disk.
+        inside: bool,
+        /// When the node comes back, in milliseconds.
+        back_after_ms: u64,
+    },
+}
+
+/// A power cut that is to come.
+struct Doom {
+    /// The change of the disk, counted since it was made, that is not carried out any more.
+    at: u64,
+    back_after_ms: u64,
 }
 
 impl Outlet for Out {
@@ -51,6 +71,7 @@ pub struct Person {
     life: u64,
     tokens: BTreeMap<InboundToken, (usize, u64, u64)>,
     next_token: u64,
+    doom: Option<Doom>,
 }
 
 /// Half of the power cuts tear what was not synced, half lose all of it.
@@ -93,6 +114,7 @@ impl Person {
             life: 0,
             tokens: BTreeMap::new(),
             next_token: 0,
+            doom: None,
         }
     }
 
@@ -138,7 +160,27 @@ impl Person {
         let Some(runner) = self.runner.take() else { return false };
         drop_after_power_cut(&self.disk, runner, rng);
         self.tokens.clear();
+        self.doom = None;
         true
+    }
+
+    /// Lets so many further writes and syncs of the disk succeed: the power goes at the next one.
+    pub(super) fn cut_power_after(&mut self, changes: u64, back_after_ms: u64) {
+        if self.is_up() && self.doom.is_none() {
+            self.disk.stop_after(changes);
+            self.doom = Some(Doom { at: self.changes() + changes, back_after_ms });
+        }
+    }
+
+    /// Calls a power cut off that has not come yet.
+    pub(super) fn spare(&mut self) {
+        self.disk.heal();
+        self.doom = None;
+    }
+
+    fn changes(&self) -> u64 {
+        let counts = self.disk.counts();
+        counts.writes + counts.syncs
     }
 
     /// A copy of what is on the disk now.
@@ -150,13 +192,20 @@ impl Person {
         self.runner = None;
         self.tokens.clear();
         self.disk = MemoryDisk::from_image(image);
+        self.doom = None;
     }
 
-    pub(super) fn turn(&mut self, inputs: Vec<Input>, now: Timestamp) -> Option<Out> {
+    pub(super) fn turn(&mut self, inputs: Vec<Input>, now: Timestamp) -> Option<Ended> {
+        let before = self.changes();
         let turn = self.runner.as_mut()?.turn(inputs, now);
+        if let Some(doom) = &self.doom
+            && turn.effects.is_none()
+        {
+            return Some(Ended::PowerCut { inside: doom.at > before, back_after_ms: doom.back_after_ms });
+        }
         let mut out = Out { next_due: turn.next_due, ..Out::default() };
         release(turn, &mut out);
-        Some(out)
+        Some(Ended::Well(out))
     }
 
     pub(super) fn expects_answer(&mut self, from: usize, attempt: u64, life: u64) -> InboundToken {
@@ -215,6 +264,24 @@ impl Person {
 }
 
 impl Person {
+    /// What the node still has to bring to others, texts and everything else.
+    pub fn waiting(&self) -> Vec<String> {
+        self.read(|rows| {
+            let waiting = rows.rows::<Outbox>(Outbox::GROUP, &Range::all(), usize::MAX).unwrap();
+            let shown = |row: Outbox| format!("{} {:?} due {:?}", row.id, row.cargo, row.due_at);
+            waiting.into_iter().map(shown).collect()
+        })
+    }
+
+    /// Own messages that no device of their recipient has confirmed.
+    pub fn unconfirmed(&self) -> Vec<MessageId> {
+        self.read(|rows| {
+            let contacts = query::contacts(rows).unwrap();
+            let all = contacts.iter().flat_map(|c| query::messages(rows, &c.account, None, None, usize::MAX).unwrap());
+            all.filter(|m| m.outgoing && m.state != DeliveryState::Delivered).map(|m| m.id).collect()
+        })
+    }
+
     /// The stories of all own messages.
     pub fn why_all(&self) -> Vec<kith_node::api::types::Why> {
         self.read(|rows| {
