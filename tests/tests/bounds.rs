@@ -140,6 +140,33 @@ fn c05_22_one_contact_that_begins_session_after_session_leaves_bounded_state_and
 }
 
 #[test]
+fn c05_12_r_ses_10_a_first_message_in_another_envelope_begins_nothing_as_long_as_its_prekeys_live() {
+    let mut bench = Bench::friends(2_307, 2);
+    bench.say(0, 1, "hello");
+    bench.say(1, 0, "hello");
+    let now = bench.now;
+    let mut target = Target::known_to(&bench.nodes[0], &bench.nodes[1], now);
+    let mut stranger = Forger::fresh(ChaCha20Rng::seed_from_u64(7), now);
+    let account = stranger.account.id();
+    let content = stranger.content(&bench.nodes[1], text("once"), now);
+    let payload = stranger.payload(content.encode().unwrap().to_vec());
+    let message = stranger.first_message(&target, &payload, now);
+    let frame = stranger.wrap(&target, &message, now);
+    assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Accepted));
+    // The session and everything that is known of its other end goes.
+    bench.act(1, Command::ContactRemove { account }).unwrap();
+    for day in [0, 29, 58, 87] {
+        bench.now = now.plus_days(day);
+        bench.wait(HOUR);
+        target.mailbox = Some(Target::known_to(&bench.nodes[0], &bench.nodes[1], bench.now).bundle);
+        let frame = stranger.wrap(&target, &message, bench.now);
+        assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Refused), "day {day}");
+        assert!(!bench.nodes[1].contacts().iter().any(|c| c.account == account), "day {day}: a request again");
+        assert_eq!(bench.nodes[1].messages(&account).len(), 1);
+    }
+}
+
+#[test]
 fn c05_22_when_what_strangers_share_is_used_up_they_wait_and_contacts_do_not() {
     let mut bench = Bench::friends(2_306, 2);
     bench.say(0, 1, "hello");

@@ -6,28 +6,20 @@ use super::{
     sequence::{self, next_id},
 };
 use crate::{
-    AccountId, Day, SessionId, Timestamp,
+    AccountId, Day, Timestamp,
     crypto::{Secret, dh::DhSecret, kem::KemSecret},
     identity::DeviceSecrets,
-    limits::{CLOCK_SKEW_MS, PREKEY_RETENTION_DAYS, PREKEY_ROTATION_MS, REPLAY_SET_MAX},
+    limits::{CLOCK_SKEW_MS, PREKEY_RETENTION_DAYS, PREKEY_ROTATION_MS},
     wire::Signed,
 };
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Retired sets kept at most, whatever the clock does: one a day for the retention, and as many again for rotations that
 /// were forced. The oldest goes first.
 const RETIRED_MAX: usize = 2 * PREKEY_RETENTION_DAYS as usize;
-
-/// Too many first messages are remembered: another is refused until prekeys, and what was sealed to them, lapse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many first messages are remembered")]
-pub struct ReplaySetFull;
 
 /// The private half of what one bundle offers.
 #[derive(Clone)]
@@ -79,23 +71,19 @@ impl fmt::Debug for Prekeys {
     }
 }
 
-/// A device's current and retired prekeys, and the first messages seen under each.
-///
-/// First messages are rows of their own in a store; a pool that is loaded to judge one message needs only the entry for
-/// that message, if there is one ([`PrekeyPool::restore_initial`]).
+/// A device's current and retired prekeys. Which first messages named them is for whoever stores the pool to remember.
 #[derive(Clone)]
 pub struct PrekeyPool {
     current: Prekeys,
     retired: Vec<Prekeys>,
     sequence: u64,
-    initials: BTreeMap<u32, BTreeSet<SessionId>>,
 }
 
 impl PrekeyPool {
     /// Makes the first keys.
     pub fn generate(now: Timestamp, rng: &mut impl CryptoRng) -> Self {
         let current = Prekeys::make(next_id(None, now), now, rng);
-        Self { current, retired: Vec::new(), sequence: 0, initials: BTreeMap::new() }
+        Self { current, retired: Vec::new(), sequence: 0 }
     }
 
     /// Says whether the current keys are a day old, of an earlier day, or of a clock that was wrong.
@@ -129,14 +117,12 @@ impl PrekeyPool {
         old.delete_after = Some(now.plus_days(u64::from(PREKEY_RETENTION_DAYS)));
         self.retired.push(old);
         let excess = self.retired.len().saturating_sub(RETIRED_MAX);
-        for gone in self.retired.drain(..excess) {
-            self.initials.remove(&gone.id);
-        }
+        self.retired.drain(..excess);
     }
 
-    /// Deletes retired keys whose time is over, and what was remembered of first messages to them; nothing at all unless
-    /// every mailbox was read since the device woke, for mail sealed to them may still lie there (R-PRE-1). Returns the
-    /// names of the deleted ones.
+    /// Deletes retired keys whose time is over; none unless every mailbox was read since the device woke, for mail sealed
+    /// to them may still lie there (R-PRE-1). Returns the names of the deleted ones: what is remembered of first messages
+    /// to them goes with them.
     pub fn delete_expired(&mut self, mailboxes_read: bool, now: Timestamp) -> Vec<u32> {
         if !mailboxes_read {
             return Vec::new();
@@ -145,9 +131,6 @@ impl PrekeyPool {
             std::mem::take(&mut self.retired).into_iter().partition(|k| k.delete_after.is_some_and(|t| t <= now));
         self.retired = kept;
         let gone: Vec<Prekeys> = gone;
-        gone.iter().for_each(|k| {
-            self.initials.remove(&k.id);
-        });
         gone.iter().map(|k| k.id).collect()
     }
 
@@ -184,34 +167,7 @@ impl PrekeyPool {
         &self.current
     }
 
-    /// Says whether a first message that began this session was opened before.
-    pub fn seen_initial(&self, session: &SessionId) -> bool {
-        self.initials.values().any(|seen| seen.contains(session))
-    }
-
-    /// Remembers a first message for as long as its prekeys live.
-    pub fn remember_initial(&mut self, prekey_id: u32, session: SessionId) -> Result<(), ReplaySetFull> {
-        if self.seen_initial(&session) {
-            return Ok(());
-        }
-        if self.initials.values().map(BTreeSet::len).sum::<usize>() >= REPLAY_SET_MAX {
-            return Err(ReplaySetFull);
-        }
-        self.initials.entry(prekey_id).or_default().insert(session);
-        Ok(())
-    }
-
-    /// Puts back one remembered first message from a row.
-    pub fn restore_initial(&mut self, prekey_id: u32, session: SessionId) {
-        self.initials.entry(prekey_id).or_default().insert(session);
-    }
-
-    /// Iterates over what is remembered: name of the prekeys, and the session begun.
-    pub fn initials(&self) -> impl Iterator<Item = (u32, &SessionId)> {
-        self.initials.iter().flat_map(|(id, seen)| seen.iter().map(move |session| (*id, session)))
-    }
-
-    /// Returns the form for a sealed row, without the remembered first messages.
+    /// Returns the form for a sealed row.
     pub fn to_stored(&self) -> StoredPool {
         StoredPool { keys: self.all().map(StoredPrekeys::of).collect(), sequence: self.sequence }
     }
@@ -223,17 +179,15 @@ impl PrekeyPool {
             current: current.restore(),
             retired: retired.iter().rev().map(StoredPrekeys::restore).collect(),
             sequence: stored.sequence,
-            initials: BTreeMap::new(),
         })
     }
 }
 
 impl fmt::Debug for PrekeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { current, retired, sequence, initials } = self;
+        let Self { current, retired, sequence } = self;
         let mut s = f.debug_struct("PrekeyPool");
-        s.field("current", current).field("retired", &retired.len()).field("sequence", sequence);
-        s.field("initials", &initials.values().map(BTreeSet::len).sum::<usize>()).finish()
+        s.field("current", current).field("retired", &retired.len()).field("sequence", sequence).finish()
     }
 }
 

@@ -10,7 +10,7 @@ use kith_protocol::{
         device_log::{Signer, prove_admission},
     },
     limits,
-    mailbox::envelope,
+    mailbox::{EnvelopeBody, envelope},
     prekey::{Bundle, Certificates, DescriptorParts},
     session::{Introduction, LocalDevice, Payload, PeerDevice, PeerKeys, Sessions},
     wire::{Extensions, Signed},
@@ -126,6 +126,12 @@ impl Forger {
 
     /// Seals whatever bytes in the place of content.
     pub fn seal_bytes(&mut self, to: &Target, content: Vec<u8>, now: Timestamp) -> Frame {
+        let payload = self.payload(content);
+        self.seal_payload(to, &payload, now)
+    }
+
+    /// Makes a payload around content, which introduces the device.
+    pub fn payload(&self, content: Vec<u8>) -> Vec<u8> {
         let introduction = Some(Introduction {
             device_log: self.log.signed_ops().iter().map(|op| op.encode()).collect(),
             reach_secret: ReachSecret::from_bytes(self.reach),
@@ -137,17 +143,27 @@ impl Forger {
         let head = self.log.head();
         let payload =
             Payload { content, sender_log: head, recipient_log: head, introduction, extensions: Extensions::default() };
-        self.seal_payload(to, &payload.encode(), now)
+        payload.encode().to_vec()
     }
 
     /// Seals whatever bytes in the place of a payload.
     pub fn seal_payload(&mut self, to: &Target, payload: &[u8], now: Timestamp) -> Frame {
+        let message = self.first_message(to, payload, now);
+        self.wrap(to, &message, now)
+    }
+
+    /// Makes the first message of a new session.
+    pub fn first_message(&mut self, to: &Target, payload: &[u8], now: Timestamp) -> EnvelopeBody {
         let us = LocalDevice::new(self.account.id(), &self.device);
         let keys = PeerKeys::new(&to.bundle, None);
-        let step = Sessions::new(to.device).initiate(&us, &keys, payload, now, &mut self.rng).unwrap();
+        Sessions::new(to.device).initiate(&us, &keys, payload, now, &mut self.rng).unwrap().message
+    }
+
+    /// Puts a message into an envelope of its own.
+    pub fn wrap(&mut self, to: &Target, message: &EnvelopeBody, now: Timestamp) -> Frame {
         let outer = to.mailbox.as_ref().unwrap_or(&to.bundle);
         let (key, day) = (outer.mailbox_key(), outer.mailbox_day());
-        let envelope = envelope::seal(key, day, &step.message, &mut self.rng).unwrap();
+        let envelope = envelope::seal(key, day, message, &mut self.rng).unwrap();
         Frame { tag: [0; 16], expires: now.plus_days(30), envelope }
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::identity::device_log::tests::{NOW, Person};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use std::collections::BTreeSet;
 
 const TEN_YEARS: u64 = 3_652;
 
@@ -132,36 +133,4 @@ fn the_stored_form_restores_every_key_and_says_nothing_in_debug() {
     assert!(PrekeyPool::from_stored(&StoredPool { keys: Vec::new(), sequence: 1 }).is_none());
     let shown = format!("{pool:?} {:?} {:?}", pool.to_stored(), pool.current());
     assert!(!shown.contains("DhSecret") && !shown.contains("Secret<"), "{shown}");
-}
-
-#[test]
-fn c05_12_first_messages_are_remembered_as_long_as_their_prekeys() {
-    let (mut pool, mut rng) = pool();
-    let session = SessionId::from_bytes([1; 16]);
-    let first = pool.current().id();
-    pool.remember_initial(first, session).unwrap();
-    assert!(pool.seen_initial(&session));
-    for n in 1..=u64::from(PREKEY_RETENTION_DAYS) {
-        pool.rotate(day(n), &mut rng);
-        pool.delete_expired(true, day(n));
-        assert!(pool.seen_initial(&session), "day {n}");
-    }
-    assert_eq!(pool.initials().collect::<Vec<_>>(), [(first, &session)]);
-    pool.delete_expired(true, day(1 + u64::from(PREKEY_RETENTION_DAYS)));
-    assert!(pool.by_id(first).is_none() && !pool.seen_initial(&session));
-}
-
-#[test]
-fn c05_22_a_hundred_thousand_first_messages_fill_a_bounded_set_and_refuse_no_known_one() {
-    let (mut pool, _) = pool();
-    let id = pool.current().id();
-    let session = |n: u32| {
-        let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&n.to_be_bytes());
-        SessionId::from_bytes(bytes)
-    };
-    let refused = (0..100_000).filter(|n| pool.remember_initial(id, session(*n)).is_err()).count();
-    assert_eq!(refused, 100_000 - REPLAY_SET_MAX);
-    assert_eq!(pool.initials().count(), REPLAY_SET_MAX);
-    assert_eq!(pool.remember_initial(id, session(7)), Ok(()), "a repeated one needs no room");
 }
