@@ -202,7 +202,7 @@ mod tests {
         let mut al = contact(1, "Al", ContactState::Connected);
         al.own_name = Some("alice".into());
         let mallory = unnamed(2, "Alice", ContactState::Connected);
-        assert_eq!(account("@alice", &[mallory.clone()]), Ok(mallory.account));
+        assert_eq!(account("@alice", std::slice::from_ref(&mallory)), Ok(mallory.account));
         let both = [al.clone(), mallory.clone()];
         let error = account("@alice", &both).unwrap_err();
         assert_eq!((error.code, error.candidates.len()), (Code::Ambiguous, 2));
