@@ -52,6 +52,7 @@ pub async fn person(folder: &Path, name: &str) -> anyhow::Result<(Running, Clien
         mdns: false,
         dht: DhtMode::Auto,
         accept_clock: false,
+        read_receipts: false,
     };
     Ok((daemon::start(options).await?, client))
 }

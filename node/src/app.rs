@@ -52,6 +52,8 @@ pub struct App {
     me: Me,
     /// Takes the clock for right although it is far from what this profile has seen.
     accept_clock: bool,
+    /// Tells contacts which of their messages were read.
+    share_read: bool,
     /// When the clock leapt forward last.
     leapt_at: Option<Timestamp>,
 }
@@ -62,13 +64,20 @@ impl App {
     /// # Errors
     /// `Corrupt` where the profile's rows are missing or make no sense.
     pub fn load(store: &Store) -> Result<Self, kith_store::Error> {
-        Ok(Self { me: Me::load(&store.snapshot()?)?, accept_clock: false, leapt_at: None })
+        Ok(Self { me: Me::load(&store.snapshot()?)?, accept_clock: false, share_read: false, leapt_at: None })
     }
 
     /// Takes the clock for right although it is far from what this profile has seen.
     #[must_use]
     pub fn accept_clock(mut self, accept: bool) -> Self {
         self.accept_clock = accept;
+        self
+    }
+
+    /// Tells contacts which of their messages were read.
+    #[must_use]
+    pub fn share_read(mut self, share: bool) -> Self {
+        self.share_read = share;
         self
     }
 

@@ -30,6 +30,8 @@ const FILE_MAX: u64 = 1024 * 1024;
 pub struct Config {
     /// How this node reaches others.
     pub network: Network,
+    /// What contacts are told.
+    pub messages: Messages,
     /// What the daemon writes to its log.
     pub log: Log,
 }
@@ -69,6 +71,14 @@ pub enum Dht {
     Client,
 }
 
+/// What contacts are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Messages {
+    /// Whether contacts are told which of their messages were read.
+    pub read_receipts: bool,
+}
+
 /// What the daemon writes to its log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,6 +96,7 @@ impl Default for Log {
 /// Every key with what it does.
 const KEYS: &[(&str, &str)] = &[
     ("log.filter", "tracing filter of the daemon's log; KITH_LOG goes before it (at most 512 bytes)"),
+    ("messages.read_receipts", "whether to tell contacts that their messages were read: true or false"),
     ("network.announce", "multiaddresses under which others reach this node (at most 32)"),
     ("network.bootstrap", "multiaddresses of peers to start from (at most 32)"),
     ("network.dht", "whether to keep records for others: auto, server or client"),

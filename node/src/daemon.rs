@@ -45,6 +45,8 @@ pub struct DaemonOptions {
     pub dht: DhtMode,
     /// Takes the clock for right although it is far from what this profile has seen.
     pub accept_clock: bool,
+    /// Tells contacts which of their messages were read.
+    pub read_receipts: bool,
 }
 
 /// What is told when the daemon is ready.
@@ -149,7 +151,8 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
     };
     let (stop, stopping) = watch::channel(false);
     let rng = system_rng().map_err(|e| UserError::internal(e.to_string()))?;
-    let runner = Runner::new(app.accept_clock(options.accept_clock), Arc::clone(&store), rng);
+    let app = app.accept_clock(options.accept_clock).share_read(options.read_receipts);
+    let runner = Runner::new(app, Arc::clone(&store), rng);
     let (inbox, inputs) = mpsc::channel(4 * BATCH_MAX);
     let app = app_thread::AppThread::start(runner, inputs, net.clone(), clock.clone())?;
     app_thread::first_addresses(&mut events, &inbox).await;

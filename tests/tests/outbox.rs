@@ -220,3 +220,18 @@ fn receipts_for_somebody_who_never_takes_them_gather_and_stay_few() {
     assert_eq!(open, 0);
     assert_eq!((bench.nodes[0].outbox_rows(), bench.nodes[1].outbox_rows()), (0, 0));
 }
+
+#[test]
+fn what_was_read_is_told_only_by_who_shares_it() {
+    let mut bench = Bench::friends(712, 3);
+    bench.nodes[1].share_read = true;
+    bench.restart(1);
+    let conversation = bench.nodes[0].account;
+    let (to_sharer, later, to_other) = (bench.say(0, 1, "one"), bench.say(0, 1, "two"), bench.say(0, 2, "one"));
+    bench.act(1, Command::MarkRead { conversation, up_to: Some(to_sharer) }).unwrap();
+    bench.act(2, Command::MarkRead { conversation, up_to: None }).unwrap();
+    bench.wait(MINUTE);
+    assert_eq!(format!("{:?}", bench.state(0, &to_sharer)), "Read");
+    assert_eq!(format!("{:?}", bench.state(0, &later)), "Delivered");
+    assert_eq!(format!("{:?}", bench.state(0, &to_other)), "Delivered");
+}

@@ -95,5 +95,6 @@ fn options(args: RunArgs, config: Config, context: &Context) -> Result<DaemonOpt
             Dht::Client => DhtMode::Client,
         },
         accept_clock: args.accept_clock,
+        read_receipts: config.messages.read_receipts,
     })
 }

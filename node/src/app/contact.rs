@@ -330,6 +330,9 @@ impl App {
                 } else {
                     message.progress = Progress::Read;
                     w.put(&message)?;
+                    if self.share_read {
+                        w.owe(Owed { account, device: message.device, message: message.id, read: true });
+                    }
                 }
             }
             after |= Some(message.id) == up_to;

@@ -44,6 +44,8 @@ pub struct Node {
     pub skew_ms: i64,
     /// Takes its clock for right whatever it shows.
     pub accept_clock: bool,
+    /// Tells contacts what was read.
+    pub share_read: bool,
     /// Whether its last turn said that the disk takes no writes.
     pub storage_failed: bool,
     pub(super) next_due: Option<Timestamp>,
@@ -69,6 +71,7 @@ impl Node {
             device: created.device,
             skew_ms: 0,
             accept_clock: false,
+            share_read: false,
             storage_failed: false,
             next_due: None,
             runner: None,
@@ -91,7 +94,7 @@ impl Node {
         self.life += 1;
         let mut rng = chance(self.seed, self.index, self.life);
         let store = Arc::new(Store::open(Disk::Memory(self.disk.clone()), &unlock(), &mut rng).unwrap());
-        let app = App::load(&store).unwrap().accept_clock(self.accept_clock);
+        let app = App::load(&store).unwrap().accept_clock(self.accept_clock).share_read(self.share_read);
         self.runner = Some(Runner::new(app, store, rng));
         self.next_due = None;
     }

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         mdns: false,
         dht: DhtMode::Server,
         accept_clock: false,
+        read_receipts: false,
     };
     log::start(&std::env::var("KITH_LOG").unwrap_or_else(|_| "warn".into())).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -41,6 +41,7 @@ impl Person {
             mdns: false,
             dht: DhtMode::Auto,
             accept_clock: false,
+            read_receipts: false,
         };
         let mut person = Self { name: name.to_owned(), client, options, running: None };
         person.resume().await;
