@@ -7,7 +7,7 @@ mod shadow;
 pub use memory::{Counts, MemoryDisk};
 pub(crate) use shadow::Shadow;
 
-use crate::{Error, lock};
+use crate::{Damage, Error, lock};
 use redb::{StorageBackend, backends::FileBackend};
 use std::{
     fs::{self, File, OpenOptions},
@@ -28,10 +28,14 @@ pub enum Disk {
 
 impl Disk {
     /// Tells whether anything lies there.
+    ///
+    /// # Errors
+    /// `Corrupt` for a file without a byte: a store is put in place whole, so what was one has lost everything.
     pub(crate) fn exists(&self) -> Result<bool, Error> {
         match self {
             Self::File(path) => match fs::metadata(path) {
-                Ok(meta) => Ok(meta.len() > 0),
+                Ok(meta) if meta.len() == 0 => Err(Error::Corrupt(Damage::Pages)),
+                Ok(_) => Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
                 Err(error) => Err(error.into()),
             },
