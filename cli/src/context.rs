@@ -20,7 +20,7 @@ pub(crate) struct Context {
     /// Prints.
     pub(crate) out: Output,
     /// What a user types to mean this profile: `kith`, or with `--home` or `--profile`.
-    pub(crate) kith: String,
+    pub(crate) kith: &'static str,
     /// The profile's name; none with `--home`.
     pub(crate) profile: Option<String>,
 }
@@ -43,19 +43,29 @@ impl Context {
             }
             None => {
                 let name = profile_name(&global.profile)?;
-                let kith = if name == "default" { "kith".to_owned() } else { format!("kith --profile {name}") };
+                let set = std::env::var_os("KITH_PROFILE").is_some_and(|value| value == name);
+                let kith = if set || name == "default" { "kith".to_owned() } else { format!("kith --profile {name}") };
                 (Paths::of_profile(name, &places(runtime)?), kith, Some(name.to_owned()))
             }
         };
-        Ok(Self { client: Client::new(&paths.socket), paths, out, kith, profile })
+        // One for the whole run of the command, and small.
+        let kith = kith.leak();
+        Ok(Self { client: Client::new(&paths.socket), paths, out: out.of_profile(kith), kith, profile })
     }
 
-    /// Makes the commands in an error's hint mean this profile; scripts read hints as they are.
-    pub(crate) fn localize(&self, mut error: UserError) -> UserError {
-        if !self.out.is_json() && !error.hint.contains("--home") && !error.hint.contains("--profile") {
-            error.hint = error.hint.replace("kith ", &format!("{} ", self.kith));
+    /// Says what comes first where no daemon answers because there is no profile yet.
+    pub(crate) fn without_profile(&self, mut error: UserError) -> UserError {
+        let home = &self.paths.home;
+        if error.code == Code::DaemonUnreachable && !kith_node::profile::Folder::new(home).store().exists() {
+            error.message = format!("there is no profile in {} yet, and no daemon", home.display());
+            error.hint = "kith init, then kith run".to_owned();
         }
         error
+    }
+
+    /// Makes the commands in a text mean this profile.
+    pub(crate) fn here(&self, text: &str) -> String {
+        self.out.style().here(text)
     }
 }
 
@@ -115,10 +125,9 @@ mod tests {
     #[test]
     fn hints_name_the_profile_they_are_about() {
         let context = context(Some("/x"), "default").unwrap();
-        let hint = |text: &str| context.localize(UserError::new(Code::Failed, "m").hint(text)).hint;
-        assert_eq!(hint("kith run"), "kith --home /x run");
-        assert_eq!(hint("kith --home /x run"), "kith --home /x run");
-        assert_eq!(hint("chmod 700 /x"), "chmod 700 /x");
+        assert_eq!(context.here("kith run"), "kith --home /x run");
+        assert_eq!(context.here("kith --home /x run"), "kith --home /x run");
+        assert_eq!(context.here("chmod 700 /x"), "chmod 700 /x");
     }
 
     #[test]

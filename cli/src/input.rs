@@ -21,11 +21,15 @@ pub(crate) fn needed(what: &str, flag: &str) -> UserError {
     UserError::new(Code::InputNeeded, format!("{what}, and there is no terminal to ask on")).hint(flag)
 }
 
-/// Asks a question and reads a line; empty if the answer is.
-pub(crate) fn ask(out: Output, question: &str) -> Result<String, UserError> {
+/// Asks a question and reads a line; empty if the answer is. Dropped, it leaves a thread that still reads.
+pub(crate) async fn ask(out: Output, question: &str) -> Result<String, UserError> {
     out.ask(question);
-    let mut answer = Vec::new();
-    io::stdin().lock().take(ANSWER_MAX).read_until(b'\n', &mut answer).map_err(|e| cannot_read(&e))?;
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = Vec::new();
+        io::stdin().lock().take(ANSWER_MAX).read_until(b'\n', &mut answer).map(|_| answer)
+    });
+    let answer = answer.await.map_err(|_| UserError::internal("reading the answer died"))?;
+    let answer = answer.map_err(|e| cannot_read(&e))?;
     if answer.is_empty() {
         return Err(UserError::new(Code::Interrupted, "no answer"));
     }
@@ -84,6 +88,17 @@ pub(crate) async fn interrupted() -> UserError {
     }
 }
 
+/// Does something that asks questions, unless the user interrupts it: then it is dropped, which sets right what it changed
+/// of the terminal.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Result<T, UserError> {
+    tokio::select! {
+        // Listens for the signal before the first question is asked.
+        biased;
+        error = interrupted() => Err(error),
+        done = work => Ok(done),
+    }
+}
+
 /// Reads a duration such as `500ms`, `20s`, `5m`, `2h`, `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "a duration such as 500ms, 20s, 5m, 2h or 7d".to_owned();
@@ -99,6 +114,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// Reads after which time a message disappears.
+pub(crate) fn expiry(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    kith_node::api::check_expiry(millis).map(|()| time).map_err(|e| e.message)
 }
 
 /// Reads a point in time: RFC 3339, or a duration before now.

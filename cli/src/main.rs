@@ -11,8 +11,8 @@ mod render;
 mod spawn;
 
 use args::Cli;
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use context::Context;
 use failure::Failure;
 use kith_node::{Code, UserError};
@@ -27,19 +27,24 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error, &args),
     };
     let out = Output::new(cli.global.json);
-    let ended = Context::new(&cli.global, out).map_err(Failure::from).and_then(|context| {
-        let runtime = commands::runtime(cli.command.as_ref())?;
+    let context = match Context::new(&cli.global, out) {
+        Ok(context) => context,
+        Err(error) => {
+            out.error(&error);
+            return ExitCode::from(error.code.exit_code());
+        }
+    };
+    let out = context.out;
+    let ended = commands::runtime(cli.command.as_ref()).map_err(Failure::from).and_then(|runtime| {
         let ended = runtime.block_on(commands::run(cli.command, &context));
         // A prompt or a read of stdin may still sit in a blocking thread: do not wait for it.
         runtime.shutdown_background();
-        ended.map_err(|failure| match failure {
-            Failure::Told(error) => Failure::Told(context.localize(error)),
-            Failure::ReaderGone => Failure::ReaderGone,
-        })
+        ended
     });
     match ended {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(Failure::Told(error)) => {
+            let error = context.without_profile(error);
             out.error(&error);
             ExitCode::from(error.code.exit_code())
         }
@@ -56,19 +61,34 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         _ if json => {
-            let text = error.render().to_string();
-            let message = text.trim_start_matches("error: ").lines().next().unwrap_or_default().trim().to_owned();
-            let message = if message.is_empty() { "the command line is incomplete".to_owned() } else { message };
-            out.error(&UserError::new(Code::Usage, message).hint(format!("{} --help", command_of(args))));
+            let hint = format!("{} --help", command_of(args));
+            out.error(&UserError::new(Code::Usage, message_of(error)).hint(hint));
         }
         _ => out.note(error.render().to_string().trim_end()),
     }
     ExitCode::from(Code::Usage.exit_code())
 }
 
-/// Names the command whose help fits: `kith contact`, for one.
+/// Says on one line what the parser found wrong, without the usage that follows it.
+fn message_of(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more"));
+    let words: Vec<&str> = lines.filter(|l| !l.is_empty()).collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+/// Finds the command whose help fits, with its name: `kith contact add`, for one.
 fn command_of(args: &[OsString]) -> String {
-    let words = args.iter().skip(1).filter_map(|a| a.to_str()).find(|a| !a.starts_with('-'));
-    let known = words.filter(|w| args::verbs().iter().any(|v| v == w));
-    known.map_or_else(|| "kith".to_owned(), |verb| format!("kith {verb}"))
+    let (mut path, mut command) = ("kith".to_owned(), Cli::command());
+    let mut words = args.iter().skip(1).filter_map(|a| a.to_str());
+    while let Some(word) = words.next() {
+        if matches!(word, "--home" | "--profile") {
+            words.next();
+        } else if !word.starts_with('-') {
+            let Some(next) = command.find_subcommand(word).cloned() else { break };
+            path = format!("{path} {word}");
+            command = next;
+        }
+    }
+    path
 }

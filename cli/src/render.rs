@@ -3,6 +3,7 @@
 
 pub(crate) mod clean;
 mod contact;
+mod hint;
 mod message;
 mod node;
 mod qr;
@@ -25,13 +26,19 @@ pub(crate) trait Show: Serialize {
     fn human(&self, style: Style) -> String;
 }
 
-/// Which decorations the terminal takes.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which decorations the terminal takes, and how commands are named.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
     color: bool,
+    kith: &'static str,
 }
 
 impl Style {
+    /// Makes the commands in a text mean the profile at hand.
+    pub(crate) fn here(self, text: &str) -> String {
+        hint::localized(text, self.kith)
+    }
+
     /// Wraps text in an escape sequence, or not.
     fn paint(self, code: &str, text: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
@@ -75,7 +82,13 @@ impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self { json, style: Style { color: wanted && !json && io::stdout().is_terminal() } }
+        Self { json, style: Style { color: wanted && !json && io::stdout().is_terminal(), kith: "kith" } }
+    }
+
+    /// Names commands as they are typed for a profile.
+    pub(crate) fn of_profile(mut self, kith: &'static str) -> Self {
+        self.style.kith = kith;
+        self
     }
 
     /// Tells whether JSON was asked for.
@@ -99,7 +112,7 @@ impl Output {
             return self.json(&Items::new(items.iter().collect()));
         }
         if items.is_empty() {
-            return write_line(empty);
+            return write_line(&self.style.here(empty));
         }
         items.iter().try_for_each(|item| write_line(&item.human(self.style)))
     }
@@ -142,8 +155,9 @@ impl Output {
         let _ = write!(err, "{question}").and_then(|()| err.flush());
     }
 
-    /// Prints an error on stderr.
+    /// Prints an error on stderr; commands in its hint mean the profile at hand.
     pub(crate) fn error(self, error: &UserError) {
+        let error = &UserError { hint: self.style.here(&error.hint), ..error.clone() };
         let text = if self.json {
             clean::escape_json(&serde_json::to_string(&ErrorBody::new(error.clone())).unwrap_or_default())
         } else {

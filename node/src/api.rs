@@ -17,6 +17,6 @@ mod tests;
 pub use backend::{Backend, MessageQuery};
 pub use client::{Client, Events, ReadRequest};
 pub use kith_protocol::limits::{NAME_MAX, TEXT_MAX};
-pub use routes::{check_name, check_text, openapi, router};
+pub use routes::{check_expiry, check_name, check_text, openapi, router};
 pub use serve::serve;
 pub use socket::{SOCKET_PATH_MAX, Socket};

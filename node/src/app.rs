@@ -32,6 +32,7 @@ pub use input::Input;
 pub use me::Me;
 pub use run::{BATCH_BYTES_MAX, BATCH_MAX, Outlet, Refusal, Runner, Turn, release, storage_error};
 pub(crate) use scan::Scan;
+pub(crate) use send::came_in;
 pub use work::{Halt, Rng, Work};
 
 use crate::{
@@ -159,7 +160,7 @@ impl App {
             Command::ContactRemove { account } => self.contact_remove(w, account),
             Command::SetName { name } => self.set_name(w, &name),
             Command::RotateReach => self.rotate_reach(w),
-            Command::OutboxRetry { message } => self.outbox_retry(w, message).map(|()| done(true)),
+            Command::OutboxRetry { message } => self.outbox_retry(w, message).map(done),
             Command::OutboxCancel { message } => self.outbox_cancel(w, message).map(|()| done(true)),
             Command::PeerBan { peer } => self.ban(w, peer, true),
             Command::PeerUnban { peer } => self.ban(w, peer, false),

@@ -207,7 +207,7 @@ fn net_config(options: &DaemonOptions, port: u16) -> NetConfig {
 fn net_error(error: NetError) -> UserError {
     let code = match error.code() {
         "port_in_use" => Code::PortInUse,
-        "not_permitted" => Code::NotPermitted,
+        "port_forbidden" => Code::NotPermitted,
         _ => Code::Usage,
     };
     UserError::new(code, error.to_string()).hint(error.hint())

@@ -134,24 +134,23 @@ pub fn open(home: &Path, key: &Key) -> Result<Profile, UserError> {
 }
 
 fn lock(home: &Path) -> Result<ProfileLock, Error> {
-    let shown = home.display().to_string();
-    ProfileLock::acquire(&Folder::new(home).lock(), &shown, &format!("kith --home {shown} stop"))
+    ProfileLock::acquire(&Folder::new(home).lock(), &home.display().to_string(), "kith stop")
 }
 
-/// Says what a storage error means for a person who wants to open a profile.
+/// Says what a storage error means for a person who wants to open a profile. Commands in hints stand without the profile:
+/// how it is named is known to the command line alone.
 pub fn explain(error: &Error, home: &Path) -> UserError {
-    let command = |verb: &str| format!("kith --home {} {verb}", home.display());
     match error {
         Error::Missing => {
-            UserError::new(Code::NoProfile, format!("there is no profile in {}", home.display())).hint(command("init"))
+            UserError::new(Code::NoProfile, format!("there is no profile in {}", home.display())).hint("kith init")
         }
         Error::Exists => {
             UserError::new(Code::ProfileExists, format!("there is a profile in {} already", home.display()))
-                .hint(command("run"))
+                .hint("kith run")
         }
         Error::InUse { command, .. } => UserError::new(Code::ProfileInUse, error.to_string()).hint(command.clone()),
         Error::WrongPassphrase => UserError::new(Code::WrongPassphrase, "wrong passphrase")
-            .hint("try again; without it only the 24 words help"),
+            .hint("try again; nothing else opens this profile (no verb reads the 24 words yet)"),
         Error::Locked => UserError::new(Code::Locked, "the profile is locked by a passphrase")
             .hint("--passphrase-file F, or KITH_PASSPHRASE_FILE"),
         Error::NoPassphrase => UserError::new(Code::Usage, error.to_string()).hint("leave the passphrase out"),
@@ -165,6 +164,15 @@ pub fn explain(error: &Error, home: &Path) -> UserError {
         }
         Error::WrappingRefused { .. } => UserError::new(Code::Integrity, error.to_string())
             .hint("the store's header was changed: put a copy of the profile back"),
+        Error::Io(cause) => {
+            UserError::new(Code::Io, format!("the profile in {} cannot be used: {cause}", home.display()))
+                .hint("check the folder, or choose another one: --home DIR")
+        }
+        Error::ReadOnly => UserError::new(
+            Code::ReadOnly,
+            format!("{} cannot be written: read-only disk or no permission", home.display()),
+        )
+        .hint("check who owns the folder, or choose another one: --home DIR"),
         Error::Permissions { path, .. } => {
             UserError::new(Code::NotPermitted, error.to_string()).hint(format!("chmod go-rwx {}", path.display()))
         }

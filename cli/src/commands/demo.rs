@@ -32,6 +32,11 @@ pub(crate) struct DemoArgs {
 
 /// Shows it, and cleans up however it ends.
 pub(crate) async fn run(args: DemoArgs, context: &Context) -> Outcome {
+    if context.kith != "kith" {
+        return Err(UserError::new(Code::Usage, "the demo makes folders of its own and takes no --home or --profile")
+            .hint("kith demo")
+            .into());
+    }
     let stage = Stage::build(context.out, args.keep)?;
     let ended = tokio::select! {
         ended = play(&stage) => ended,

@@ -17,6 +17,9 @@ pub(crate) async fn run(context: &Context) -> Outcome {
     let mut checks = vec![config(context), profile(context), files(context), disk(context), socket_path(context)];
     checks.extend(terminal());
     checks.extend(daemon(context).await);
+    for check in &mut checks {
+        check.fix = context.here(&check.fix);
+    }
     context.out.list(&checks, "")?;
     let problems = checks.iter().filter(|c| c.state == CheckState::Problem).count();
     match problems {
@@ -53,12 +56,7 @@ fn profile(context: &Context) -> Check {
         Ok(false) => check("profile", CheckState::Note, format!("{home}: whoever reads the folder can open it"), ""),
         // A running daemon holds the store open; then it is there and opens.
         Err(error) if error.code == Code::ProfileInUse => check("profile", CheckState::Ok, home.to_string(), ""),
-        Err(mut error) => {
-            if error.code == Code::NoProfile {
-                error.hint = format!("{} init", context.kith);
-            }
-            problem("profile", error)
-        }
+        Err(error) => problem("profile", error),
     }
 }
 
@@ -126,7 +124,7 @@ async fn daemon(context: &Context) -> Vec<Check> {
         Ok(status) => status,
         Err(error) if error.code == Code::DaemonUnreachable => {
             let detail = "not running: nothing is sent or received";
-            return vec![check("daemon", CheckState::Note, detail, format!("{} run", context.kith))];
+            return vec![check("daemon", CheckState::Note, detail, "kith run")];
         }
         Err(error) => return vec![problem("daemon", error)],
     };

@@ -55,23 +55,27 @@ impl Show for CreatedView<'_> {
             self.device,
             style.bold("Your 24 recovery words. Write them down on paper; they are shown once and kept nowhere:"),
             rows.join("\n"),
-            "Whoever has them is you; without them nothing brings this account back.",
+            "Whoever has them is you. No verb of this version reads them yet: keep a copy of the profile too.",
         )
     }
 }
 
 /// Makes a profile.
 pub(crate) async fn run(args: InitArgs, context: &Context) -> Outcome {
+    input::unless_interrupted(make(args, context)).await?
+}
+
+async fn make(args: InitArgs, context: &Context) -> Outcome {
     let name = match args.name {
         Some(name) => check_name(&name)?,
         None => String::new(),
     };
     let key = if args.no_passphrase {
         Key::File
-    } else if args.passphrase.passphrase_file.is_none() && !input::can_ask() {
+    } else if args.passphrase.file().is_none() && !input::can_ask() {
         return Err(input::needed("a new profile needs a passphrase", "--passphrase-file F, or --no-passphrase").into());
     } else {
-        Key::Passphrase(args.passphrase.read(context.out, true)?)
+        Key::Passphrase(args.passphrase.read(context.out, true).await?)
     };
     let created = create(context, name, key.clone()).await?;
     context.out.one(&CreatedView::from(&created))?;
@@ -79,7 +83,7 @@ pub(crate) async fn run(args: InitArgs, context: &Context) -> Outcome {
         let home = quoted(&context.paths.home);
         context.out.note(&format!("No passphrase: whoever reads {home} can read everything and be you."));
     }
-    context.out.note(&format!("Next: {} run", context.kith));
+    context.out.note(&context.here("Next: kith run"));
     Ok(())
 }
 

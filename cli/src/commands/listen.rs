@@ -35,10 +35,13 @@ pub(crate) async fn run(args: ListenArgs, context: &Context) -> Outcome {
     context.out.note("listening; Ctrl-C ends");
     let mut left = args.n;
     while left != Some(0) {
-        let event = tokio::select! {
+        let mut event = tokio::select! {
             event = events.next() => event?,
             error = input::interrupted() => return Err(error.into()),
         };
+        if let EventKind::Alert(alert) = &mut event.kind {
+            alert.hint = context.here(&alert.hint);
+        }
         let gap = matches!(event.kind, EventKind::Gap(_));
         if gap || accounts.is_empty() || about(&event).is_some_and(|account| accounts.contains(&account)) {
             context.out.one(&event)?;

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::input;
 use crate::passphrase::PassphraseArgs;
 use crate::render::{Show, Style, clean_line};
 use clap::Args;
@@ -59,11 +60,12 @@ impl From<Ready> for ReadyLine {
 pub(crate) async fn run(args: RunArgs, context: &Context) -> Outcome {
     let config = Config::load(&context.paths.config)?;
     log::start(std::env::var("KITH_LOG").ok().as_deref().unwrap_or(&config.log.filter))?;
-    let options = options(args, config, context)?;
+    let options = input::unless_interrupted(options(args, config, context)).await??;
     let mut told: Outcome = Ok(());
     let ended = daemon::run(options, |ready| {
         told = context.out.one(&ReadyLine::from(ready));
-        context.out.note("Ctrl-C stops; in another terminal: kith me, kith contact add CODE, kith send @NAME TEXT");
+        let next = "Ctrl-C stops; in another terminal: kith me, kith contact add CODE, kith send @NAME TEXT";
+        context.out.note(&context.here(next));
     })
     .await;
     match told {
@@ -74,9 +76,9 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Outcome {
 }
 
 /// Puts arguments and settings together.
-fn options(args: RunArgs, config: Config, context: &Context) -> Result<DaemonOptions, UserError> {
+async fn options(args: RunArgs, config: Config, context: &Context) -> Result<DaemonOptions, UserError> {
     let key = if profile::needs_passphrase(&context.paths.home)? {
-        Key::Passphrase(args.passphrase.read(context.out, false)?)
+        Key::Passphrase(args.passphrase.read(context.out, false).await?)
     } else {
         Key::File
     };

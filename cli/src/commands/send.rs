@@ -18,8 +18,8 @@ pub(crate) struct SendArgs {
     /// The text; - reads it from stdin
     #[arg(value_name = "TEXT|-")]
     text: Vec<String>,
-    /// Let it disappear after this time
-    #[arg(long, value_name = "TIME", value_parser = input::duration)]
+    /// Let it disappear after this time: 1s to 365d
+    #[arg(long, value_name = "TIME", value_parser = input::expiry)]
     expire: Option<Duration>,
     /// Return only when it has come this far (exit 7 if not in time; it stays on its way)
     #[arg(long, value_name = "STAGE", value_enum, default_value = "queued")]
@@ -34,7 +34,7 @@ pub(crate) struct SendArgs {
 enum Stage {
     /// On this disk
     Queued,
-    /// It left this machine
+    /// A machine of theirs has taken it
     Sent,
     /// A relay holds it
     Stored,
@@ -74,7 +74,7 @@ pub(crate) async fn run(args: SendArgs, context: &Context) -> Outcome {
     context.out.progress("on its way; Ctrl-C leaves it to the daemon");
     let reached = wait(&client, &mut events, sent, args.wait.state(), args.timeout).await?;
     context.out.one(&reached)?;
-    check(&reached, args.wait.state(), args.timeout).map_err(Into::into)
+    check(&client, &reached, args.wait.state(), args.timeout).await.map_err(Into::into)
 }
 
 /// Waits until a message has come as far as asked, failed, or the time is over; returns how far it is.
@@ -110,9 +110,21 @@ pub(crate) async fn wait(
     Ok(now)
 }
 
+/// Tells whether a message waits because there is no network: no peer, and nothing yet of the device it is for.
+async fn nobody_to_ask(client: &Client, sent: &SendReply) -> bool {
+    let alone = client.status().await.is_ok_and(|status| status.peers == 0);
+    let why = client.why(&sent.id.to_string()).await;
+    alone && why.is_ok_and(|why| why.recipients.iter().all(|r| r.device.is_none()))
+}
+
 /// Says what is missing if a message is not as far as asked.
-fn check(reached: &SendReply, asked: DeliveryState, time: Duration) -> Result<(), UserError> {
+async fn check(client: &Client, reached: &SendReply, asked: DeliveryState, time: Duration) -> Result<(), UserError> {
     let id = reached.id;
+    if reached.state == DeliveryState::Queued && nobody_to_ask(client, reached).await {
+        let message = "no way to reach the network yet: use the link, or --bootstrap, or add a relay; the message is \
+                       safe and stays on its way";
+        return Err(UserError::new(Code::NobodyReachable, message).hint(format!("kith why {id}")));
+    }
     if reached.state == DeliveryState::Failed {
         return Err(UserError::new(Code::Failed, "the message failed").hint(format!("kith why {id}")));
     }

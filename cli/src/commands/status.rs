@@ -19,18 +19,13 @@ pub(crate) struct StatusArgs {
     wait: Option<Duration>,
 }
 
-/// Shows how the daemon is doing; exit 0 ready, 3 not running, 5 locked, 7 not ready in time.
+/// Shows how the daemon is doing; exit 0 ready, 3 not running, 7 not ready in time.
 pub(crate) async fn run(args: StatusArgs, context: &Context) -> Outcome {
     let status = match args.wait {
         Some(time) => wait(&context.client, time).await?,
         None => context.client.status().await?,
     };
     context.out.one(&status)?;
-    if status.locked {
-        return Err(UserError::new(Code::Locked, "the profile is locked")
-            .hint("kith run asks for the passphrase")
-            .into());
-    }
     if !status.ready {
         return Err(UserError::new(Code::NotYet, "the daemon is not ready yet").hint("kith status --wait").into());
     }
@@ -45,7 +40,7 @@ pub(crate) async fn wait(client: &Client, time: Duration) -> Result<Status, User
         loop {
             last = client.status().await;
             match &last {
-                Ok(status) if status.ready || status.locked => return,
+                Ok(status) if status.ready => return,
                 Err(error) if !matches!(error.code, Code::DaemonUnreachable | Code::Stopping) => return,
                 _ => tokio::time::sleep(PAUSE).await,
             }

@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context) -> Outcome {
         return Err(error.into());
     }
     match profile::needs_passphrase(&context.paths.home) {
-        Err(error) if error.code == Code::NoProfile => first_run(context).await,
+        Err(error) if error.code == Code::NoProfile => input::unless_interrupted(first_run(context)).await?,
         Ok(_) => at_home(context).await,
         Err(error) if error.code == Code::ProfileInUse => at_home(context).await,
         Err(error) => Err(error.into()),
@@ -56,9 +56,9 @@ async fn at_home(context: &Context) -> Outcome {
 async fn first_run(context: &Context) -> Outcome {
     let out = context.out;
     out.say("Welcome to Kith. No server, no account: your identity is made on this computer.\n")?;
-    let name = name(out)?;
-    let phrase = choose_passphrase(out)?;
-    let code = input::ask(out, "3/3  Somebody's contact code or link? Paste it, or Enter for later  > ")?;
+    let name = name(out).await?;
+    let phrase = choose_passphrase(out).await?;
+    let code = input::ask(out, "3/3  Somebody's contact code or link? Paste it, or Enter for later  > ").await?;
     let key = phrase.clone().map_or(Key::File, Key::Passphrase);
     let created = init::create(context, name, key).await?;
     out.say("")?;
@@ -99,9 +99,9 @@ async fn reachable(client: &Client) -> Result<Me, UserError> {
 }
 
 /// Asks for a name until there is one that can be shown.
-fn name(out: Output) -> Result<String, UserError> {
+async fn name(out: Output) -> Result<String, UserError> {
     loop {
-        match check_name(&input::ask(out, "1/3  What should people call you?  > ")?) {
+        match check_name(&input::ask(out, "1/3  What should people call you?  > ").await?) {
             Ok(name) => return Ok(name),
             Err(error) => out.error(&error),
         }
@@ -109,16 +109,17 @@ fn name(out: Output) -> Result<String, UserError> {
 }
 
 /// Asks for a passphrase, twice; none if it is empty.
-fn choose_passphrase(out: Output) -> Result<Option<Zeroizing<String>>, UserError> {
+async fn choose_passphrase(out: Output) -> Result<Option<Zeroizing<String>>, UserError> {
     loop {
         let first = passphrase::prompt(
             out,
             "2/3  A passphrase for this computer (Enter: none, whoever reads the folder can open it)  > ",
-        )?;
+        )
+        .await?;
         if first.is_empty() {
             return Ok(None);
         }
-        if *passphrase::prompt(out, "     Again  > ")? == *first {
+        if *passphrase::prompt(out, "     Again  > ").await? == *first {
             return Ok(Some(first));
         }
         out.note("     The two differ.");

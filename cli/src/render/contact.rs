@@ -1,7 +1,7 @@
 //! People, for people.
 
 use super::{Show, Style, clean_line};
-use kith_node::api::types::{Contact, ContactState, Me, Verification};
+use kith_node::api::types::{Added, Contact, ContactState, Me, Verification};
 
 /// Names a contact: `@name`, or the beginning of the id where there is no name.
 pub(crate) fn called(name: &str, id: &str) -> String {
@@ -10,7 +10,8 @@ pub(crate) fn called(name: &str, id: &str) -> String {
 
 impl Show for Me {
     fn human(&self, style: Style) -> String {
-        let name = if self.name.is_empty() { "(no name: kith me --name NAME)".into() } else { clean_line(&self.name) };
+        let name =
+            if self.name.is_empty() { style.here("(no name: kith me --name NAME)") } else { clean_line(&self.name) };
         format!(
             "name     {}\naccount  {}\ndevice   {}\ncode     {}\nlink     {}",
             style.bold(&name),
@@ -28,7 +29,10 @@ impl Show for Contact {
             ContactState::NeedsKeys => style.warn("looking for their keys"),
             ContactState::Added => style.faint("added, not heard from yet"),
             ContactState::Connected => style.good("connected"),
-            ContactState::Request => style.warn("asks to talk: kith contact accept, or block"),
+            ContactState::Request => {
+                let id = self.account;
+                style.warn(&style.here(&format!("asks to talk: kith contact accept {id}, or kith contact block {id}")))
+            }
             ContactState::Blocked => style.bad("blocked"),
         };
         let mut text = format!("{}  {}  {state}", style.bold(&called(&self.name, "")), self.account);
@@ -48,17 +52,28 @@ impl Show for Contact {
     }
 }
 
+impl Show for Added {
+    fn human(&self, style: Style) -> String {
+        let contact = self.contact.human(style);
+        match &self.renamed_from {
+            Some(name) if name.is_empty() => format!("known already, without a name until now\n{contact}"),
+            Some(name) => format!("known already, called @{} until now\n{contact}", clean_line(name)),
+            None if self.changed => contact,
+            None => format!("known already\n{contact}"),
+        }
+    }
+}
+
 impl Show for Verification {
     fn human(&self, style: Style) -> String {
         let who = called(&self.name, &self.account.to_string());
+        let command = style.here(&format!("kith contact verify {} --code DIGITS", self.account));
         let groups: Vec<&str> = self.safety_number.split_whitespace().collect();
         let rows: Vec<String> = groups.chunks(4).map(|row| format!("  {}", style.bold(&row.join(" ")))).collect();
         let state = if self.verified {
             style.good("verified")
         } else {
-            format!(
-                "not verified. Compare with {who} by voice or in person; if all digits are the same:\n  kith contact verify {who} --code DIGITS"
-            )
+            format!("not verified. Compare with {who} by voice or in person; if all digits are the same:\n  {command}")
         };
         format!("safety number with {who}\n{}\n{state}", rows.join("\n"))
     }

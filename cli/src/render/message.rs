@@ -74,10 +74,12 @@ impl Show for Event {
                 format!("device {} {} of {}", device.device, clean_line(&device.change), device.account)
             }
             EventKind::Alert(alert) => alert.human(style),
-            EventKind::Gap(gap) => style.warn(&format!(
-                "events until {} are no longer kept: read the conversations with kith read",
-                local(gap.at)
-            )),
+            EventKind::Gap(gap) => {
+                style.warn(&style.here(&format!(
+                    "events until {} are no longer kept: kith read @NAME has the messages",
+                    local(gap.at)
+                )))
+            }
             EventKind::State(progress) => style.faint(&clean_line(&progress.state)),
             EventKind::Unknown => style.faint("(an event that this version does not know: update kith)"),
         }
@@ -107,7 +109,7 @@ fn recipient_text(recipient: &WhyRecipient, style: Style) -> String {
         text.push_str(&format!("\n    {}  {what}  {}", style.faint(&local(step.at)), style.faint(&place)));
     }
     if let Some(error) = &recipient.error {
-        text.push_str(&format!("\n    {}", style.warn(&clean_line(error))));
+        text.push_str(&format!("\n    {}", style.warn(&style.here(&clean_line(error)))));
     }
     if let Some(at) = recipient.next_retry {
         text.push_str(&format!("\n    next attempt {}", local(at)));
@@ -130,7 +132,7 @@ impl Show for OutboxItem {
             text.push_str(&format!(", next {}", local(at)));
         }
         if let Some(error) = &self.error {
-            text.push_str(&format!("  {}", style.warn(&clean_line(error))));
+            text.push_str(&format!("  {}", style.warn(&style.here(&clean_line(error)))));
         }
         text
     }

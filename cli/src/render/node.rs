@@ -6,46 +6,54 @@ use serde_json::Value;
 
 impl Show for Status {
     fn human(&self, style: Style) -> String {
-        let ready = match (self.locked, self.ready) {
-            (true, _) => style.warn("locked"),
-            (false, true) => style.good("ready"),
-            (false, false) => style.warn("starting"),
-        };
+        let ready = if self.ready { style.good("ready") } else { style.warn("starting") };
         let name = if self.name.is_empty() { "(no name)".into() } else { clean_line(&self.name) };
         let network = if self.peers == 0 {
             style.warn("no way to reach the network yet: use the link, or --bootstrap, or add a relay")
         } else {
-            format!("{} peers ({} noise, {} quic)", self.peers, self.transports.noise, self.transports.quic)
+            let (noise, quic) = (self.transports.noise, self.transports.quic);
+            format!("{} connected ({noise} Noise, {quic} QUIC)", counted(self.peers.into(), "peer"))
         };
         let storage = match self.storage {
-            StorageState::Ok => "writes".to_owned(),
+            StorageState::Ok => "takes writes".to_owned(),
             StorageState::Failed => style.bad("writing failed: nothing is written until the daemon starts again"),
         };
-        let listen: Vec<String> = self.listen.iter().map(|a| format!("\n           {}", clean_line(a))).collect();
+        // Every address ends with the peer's own name, which stands above.
+        let suffix = format!("/p2p/{}", self.peer);
+        let listen: Vec<String> =
+            self.listen.iter().map(|a| clean_line(a.strip_suffix(suffix.as_str()).unwrap_or(a))).collect();
+        let listen = if listen.is_empty() { "nowhere".to_owned() } else { listen.join("\n           ") };
         format!(
             "kith {} · {ready} · pid {} · since {}\n\
-             identity   {}  {}\n\
+             name       {}\n\
+             account    {}\n\
+             peer       {}\n\
              network    {network}\n\
-             dht        {}, {} known, descriptor at {}\n\
-             listens    {}{}\n\
-             contacts   {} · {} requests · {} unread · {} in the outbox\n\
+             listens    {listen}\n\
+             dht        {}, {} in the table; how you are reached is held by {}\n\
+             people     {}, {}\n\
+             messages   {} unread, {} on their way\n\
              storage    {storage}",
             clean_line(&self.version),
             self.pid,
             local(self.started_at),
             style.bold(&name),
             self.account,
-            clean_line(&self.dht.mode),
-            self.dht.routing,
-            self.dht.published_to,
             clean_line(&self.peer),
-            listen.concat(),
-            self.contacts,
-            self.requests,
+            clean_line(&self.dht.mode),
+            counted(self.dht.routing.into(), "peer"),
+            counted(self.dht.published_to.into(), "peer"),
+            counted(self.contacts, "contact"),
+            counted(self.requests, "request"),
             self.unread,
             self.outbox,
         )
     }
+}
+
+/// Writes a number with what it counts.
+fn counted(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 impl Show for Peer {

@@ -31,6 +31,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn me(&self) -> impl Future<Output = Result<Me, UserError>> + Send;
     /// Lists everybody known, requests and blocked included, sorted by name, then account.
     fn contacts(&self) -> impl Future<Output = Result<Vec<Contact>, UserError>> + Send;
+    /// Lists those who were removed; what was written with them is still there.
+    fn removed_contacts(&self) -> impl Future<Output = Result<Vec<Contact>, UserError>> + Send;
     /// Reads a conversation.
     fn messages(&self, query: MessageQuery) -> impl Future<Output = Result<Vec<Message>, UserError>> + Send;
     /// Reads one message; `message_unknown` if there is none.

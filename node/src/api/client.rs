@@ -8,7 +8,7 @@ pub use events::Events;
 
 use super::error::{Code, UserError};
 use super::types::{
-    AddContact, Check, ConfigView, Contact, ContactState, Done, Items, MarkRead, Me, Message, OutboxItem,
+    AddContact, Added, Check, ConfigView, Contact, ContactState, Done, Items, MarkRead, Me, Message, OutboxItem,
     OutboxSelection, Peer, PeerSelection, Ping, RenameContact, SendReply, SendRequest, SetName, Status, Time,
     Verification, VerifyContact, Versioned, Why,
 };
@@ -142,11 +142,11 @@ impl Client {
         self.get(&contact_path(who, "")).await
     }
 
-    /// Adds a contact by code or link.
+    /// Adds a contact by code or link; known already is no error.
     ///
     /// # Errors
     /// See [`Client::status`]; `code_…`.
-    pub async fn add_contact(&self, code: &str, name: Option<&str>) -> Result<Contact, UserError> {
+    pub async fn add_contact(&self, code: &str, name: Option<&str>) -> Result<Added, UserError> {
         self.post("/v1/contacts", &AddContact { code: code.into(), name: name.map(Into::into) }).await
     }
 
@@ -190,7 +190,7 @@ impl Client {
         self.post(&contact_path(who, "/unblock"), &Empty {}).await
     }
 
-    /// Removes a contact; messages stay.
+    /// Removes a contact; messages stay. Removed already is no error.
     ///
     /// # Errors
     /// See [`Client::contact`].
@@ -385,7 +385,7 @@ impl Client {
                 Code::Timeout,
                 format!("the daemon went away and did not come back: {}", first.message),
             )
-            .hint("start it with 'kith run'; whether the request was carried out, 'kith read' and 'kith outbox list' tell")),
+            .hint("start it with `kith run`; whether the request was carried out, `kith read` and `kith outbox list` tell")),
         }
     }
 }

@@ -57,8 +57,6 @@ codes! {
     Failed "failed" 500 1;
     /// The daemon is stopping.
     Stopping "stopping" 503 1;
-    /// The network has to be up for this and is not.
-    NetworkDown "network_down" 503 1;
 
     // 2: usage
     /// The command line or request is malformed.
@@ -135,8 +133,6 @@ codes! {
     ProfileInUse "profile_in_use" 409 6;
     /// The idempotency key was used with another body, or the state does not allow it.
     Conflict "conflict" 409 6;
-    /// Past its time.
-    Expired "expired" 410 6;
 
     // 7: time
     /// No answer in time.

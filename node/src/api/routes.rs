@@ -12,7 +12,7 @@ use super::backend::Backend;
 use super::error::{Code, UserError};
 use super::extract::BODY_MAX;
 use super::target;
-use super::types::{Contact, Done, Me, SendReply, Verification};
+use super::types::{Added, Contact, Done, Me, SendReply, Verification};
 use crate::app::command::Outcome;
 use axum::Router;
 use axum::extract::Request;
@@ -26,7 +26,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 pub use contacts::check_name;
-pub use messages::check_text;
+pub use messages::{check_expiry, check_text};
 pub use node::openapi;
 
 /// How long a request may take before it is answered `timeout`; event streams are not bound by it.
@@ -97,9 +97,22 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 impl<B: Backend> Shared<B> {
-    /// Finds the account meant by `@name`, an id or a prefix. A whole id needs no contact.
+    /// Finds the account of the contact meant by `@name`, an id or a prefix.
     async fn account(&self, text: &str) -> Result<AccountId, UserError> {
         target::account(text, &self.backend.contacts().await?)
+    }
+
+    /// Finds the account meant, that of a removed contact included: what was written with them stays.
+    async fn account_or_removed(&self, text: &str) -> Result<AccountId, UserError> {
+        let known = self.account(text).await;
+        let Err(error) = &known else { return known };
+        if error.code != Code::ContactUnknown {
+            return known;
+        }
+        match target::account(text, &self.backend.removed_contacts().await?) {
+            Err(removed) if removed.code != Code::Ambiguous => known,
+            removed => removed,
+        }
     }
 }
 
@@ -115,6 +128,10 @@ impl Outcome {
 
     fn contact(self) -> Result<Contact, UserError> {
         if let Self::Contact(contact) = self { Ok(contact) } else { Err(misfit()) }
+    }
+
+    fn added(self) -> Result<Added, UserError> {
+        if let Self::Added(added) = self { Ok(added) } else { Err(misfit()) }
     }
 
     fn verification(self) -> Result<Verification, UserError> {

@@ -113,7 +113,7 @@ fn reclaim(path: &Path) -> Result<(), UserError> {
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => Err(UserError::new(Code::ProfileInUse, format!("a daemon answers on {}", path.display()))
-            .hint("talk to it with 'kith status', stop it with 'kith stop'")),
+            .hint("talk to it with `kith status`, stop it with `kith stop`")),
         Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
             match std::fs::remove_file(path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error(path, "remove the stale socket", &e)),

@@ -118,18 +118,27 @@ fn is_known(contact: &Contact) -> bool {
 /// # Errors
 /// `bad_target`, `message_unknown`, or `ambiguous` with the candidates.
 pub(crate) fn id_prefix(text: &str) -> Result<String, UserError> {
-    match Target::parse(text)? {
-        Target::Id(prefix) => Ok(prefix),
-        Target::Person(_) | Target::Channel(_) => {
-            Err(UserError::new(Code::BadTarget, "a message is named by its id, or at least six characters of it")
-                .hint("kith read @NAME --json shows ids"))
-        }
+    match Target::parse(text) {
+        Ok(Target::Id(prefix)) => Ok(prefix),
+        _ => Err(UserError::new(Code::BadTarget, "a message is named by its id, or at least six characters of it")
+            .hint("kith read @NAME --json shows ids")),
     }
+}
+
+/// Finds the contact meant. Who writes a name without its mark is told of it.
+pub(crate) fn find<'a>(text: &str, contacts: &'a [Contact]) -> Result<&'a Contact, UserError> {
+    let found = Target::parse(text).and_then(|target| target.contact(contacts));
+    found.map_err(|error| match by_name(text.trim(), contacts).as_slice() {
+        [one, ..] if !one.name.is_empty() && !text.trim().starts_with(['@', '#']) => {
+            UserError::new(error.code, error.message).hint(format!("people are named with an @: @{}", one.name))
+        }
+        _ => error,
+    })
 }
 
 /// Returns the account of the contact meant.
 pub(crate) fn account(text: &str, contacts: &[Contact]) -> Result<AccountId, UserError> {
-    Target::parse(text)?.contact(contacts).map(|c| c.account)
+    find(text, contacts).map(|c| c.account)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod node;
 pub(crate) mod text;
 
 pub use config::{ConfigEntry, ConfigView};
-pub use contact::{AddContact, Contact, ContactState, Me, RenameContact, SetName, Verification, VerifyContact};
+pub use contact::{AddContact, Added, Contact, ContactState, Me, RenameContact, SetName, Verification, VerifyContact};
 pub use event::{Alert, DeviceChange, Event, EventKind, EventPage, Gap, Progress, Receipt};
 pub use message::{
     DeliveryState, FileRef, MarkRead, Message, MessageKind, OutboxItem, OutboxSelection, SendReply, SendRequest, Why,

@@ -2,7 +2,7 @@
 //! Must not know HTTP or how things are shown.
 
 use crate::api::error::UserError;
-use crate::api::types::{Contact, Done, Me, SendReply, Verification};
+use crate::api::types::{Added, Contact, Done, Me, SendReply, Verification};
 use kith_protocol::{AccountId, MessageId, crypto::kdf};
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub enum Command {
         /// That one included; everything if none.
         up_to: Option<MessageId>,
     },
-    /// Adds a contact. Known already: not an error, the name is set if given. Answered by `Outcome::Contact`.
+    /// Adds a contact. Known already: not an error, the name is set if given. Answered by `Outcome::Added`.
     ContactAdd {
         /// As pasted.
         code_or_link: String,
@@ -64,7 +64,8 @@ pub enum Command {
         /// Who.
         account: AccountId,
     },
-    /// Removes a contact, its sessions and outbox; messages stay. Answered by `Outcome::Done`.
+    /// Removes a contact, its sessions and outbox; messages stay. Removed already: not an error. Answered by
+    /// `Outcome::Done`.
     ContactRemove {
         /// Who.
         account: AccountId,
@@ -118,6 +119,8 @@ pub enum Outcome {
     Sent(SendReply),
     /// A contact as it is now.
     Contact(Contact),
+    /// A contact as it is now, and whether adding it changed anything.
+    Added(Added),
     /// A safety number.
     Verification(Verification),
     /// My account as it is now.

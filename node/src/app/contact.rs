@@ -52,6 +52,7 @@ impl App {
         let known = w.get::<Contact>(&Contact::key_of(&account))?;
         let was_request = known.as_ref().is_some_and(|c| c.state == ContactState::Request);
         let new = known.as_ref().is_none_or(|c| c.state == ContactState::Removed);
+        let before = known.as_ref().filter(|_| !new).map(Shown::shown_name);
         let mut contact = match known {
             Some(contact) => contact,
             None => self.new_contact(w, account)?,
@@ -79,8 +80,11 @@ impl App {
         if was_request {
             self.accepted(w, &account)?;
         }
+        let renamed_from = before.filter(|name| *name != contact.shown_name());
         self.want_resolve(w, contact)?;
-        self.tell_contact(w, &account)
+        let changed = new || was_request || renamed_from.is_some();
+        let contact = self.tell(w, &account)?;
+        Ok(Outcome::Added(types::Added { contact, changed, renamed_from }))
     }
 
     /// Takes the reach secret of a code. What the contact said itself stays: the code may be an older one, or a newer one
@@ -213,6 +217,9 @@ impl App {
     /// Removes a contact: keys, sessions and outbox go, messages stay. Of a request the messages go too: nobody ever
     /// took them, and nothing would show them again.
     pub(super) fn contact_remove(&self, w: &mut Work<'_>, account: AccountId) -> Result<Outcome, Halt> {
+        if w.get::<Contact>(&Contact::key_of(&account))?.is_some_and(|c| c.state == ContactState::Removed) {
+            return Ok(Outcome::Done(types::Done { changed: false }));
+        }
         let mut contact = self.contact(w, &account)?;
         if contact.state == ContactState::Request {
             self.drop_request(w, &account)?;
@@ -279,7 +286,7 @@ impl App {
         self.contact(w, &account)?;
         for device in self.all_devices(w, &account)? {
             w.delete::<SessionsRow>(&SessionsRow::key_of(&device))?;
-            self.seal_again(w, &account, &device)?;
+            self.seal_again(w, &account, &device, "sealing again: the session was reset here")?;
         }
         Ok(Outcome::Done(types::Done { changed: true }))
     }
@@ -299,9 +306,13 @@ impl App {
 
     /// Tells local clients how a contact stands now, and returns it.
     pub(super) fn tell_contact(&self, w: &mut Work<'_>, account: &AccountId) -> Result<Outcome, Halt> {
+        self.tell(w, account).map(Outcome::Contact)
+    }
+
+    fn tell(&self, w: &mut Work<'_>, account: &AccountId) -> Result<types::Contact, Halt> {
         let shown = query::contact(w.rows(), &self.contact(w, account)?)?;
         self.emit(w, EventKind::Contact(shown.clone()))?;
-        Ok(Outcome::Contact(shown))
+        Ok(shown)
     }
 
     /// Marks what is there as read, up to one message or all of it.
@@ -311,7 +322,10 @@ impl App {
         account: AccountId,
         up_to: Option<kith_protocol::MessageId>,
     ) -> Result<Outcome, Halt> {
-        self.contact(w, &account)?;
+        // Who was removed is read like everybody else.
+        if w.get::<Contact>(&Contact::key_of(&account))?.is_none() {
+            self.contact(w, &account)?;
+        }
         let place = Place::Person(account);
         let Some(mut head) = w.get::<PlaceHead>(&PlaceHead::key_of(&place))? else {
             return Ok(Outcome::Done(types::Done { changed: true }));
@@ -361,7 +375,7 @@ fn code_error(error: contact_link::Error) -> UserError {
         E::Truncated { .. } => (Code::CodeTruncated, "copy the whole code: 90 characters that begin with kith1"),
         E::WrongKind(_) => (Code::CodeWrongKind, "ask for their contact code: kith me"),
         E::UnknownVersion(_) => (Code::CodeUnknownVersion, "update kith"),
-        E::BadHint(_) => (Code::CodeBadHint, "use the code without the part after the question mark"),
+        E::BadHint(_) | E::TooManyHints => (Code::CodeBadHint, "use the code without the part after the question mark"),
     };
     UserError::new(code, error.to_string()).hint(hint)
 }

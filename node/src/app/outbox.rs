@@ -20,6 +20,14 @@ use kith_store::{
 };
 use rand_core::Rng as _;
 
+/// Where a step took place: this machine.
+pub(super) const HERE: &str = "here";
+/// Where a step took place: on the way, or before anybody was found.
+const NETWORK: &str = "network";
+/// Where a step took place: the daemon of a device of the contact.
+const DAEMON: &str = "their daemon";
+/// Where a step took place: the device itself, end to end.
+const DEVICE: &str = "their device";
 /// How long an attempt may take before the row is due again although nobody told its end, in milliseconds.
 const ATTEMPT_LEASE_MS: u64 = 45_000;
 /// First pause after a failed attempt; doubles up to the longest.
@@ -120,7 +128,7 @@ impl App {
                 return self.store_outbox(w, Some(before), &row);
             }
             row.state = OutboxState::NeedsKeys;
-            self.note(w, &row, "no receipt yet: sealing again", "here")?;
+            self.note(w, &row, "no receipt yet: sealing again", HERE)?;
         }
         if let OutboxState::Sealed { expires, .. } = &row.state
             && w.now >= *expires
@@ -132,7 +140,7 @@ impl App {
                 Sealing::Sealed { envelope, expires } => {
                     row.state = OutboxState::Sealed { envelope, expires };
                     row.fresh_session = false;
-                    self.note(w, &row, "sealed", "here")?;
+                    self.note(w, &row, "sealed", HERE)?;
                 }
                 Sealing::Gone => return self.drop_outbox(w, &row, Progress::Failed, "the message was deleted"),
                 Sealing::NeedsKeys => {
@@ -201,14 +209,14 @@ impl App {
             DeliverOutcome::Accepted => self.taken(w, before, row),
             DeliverOutcome::Busy { retry_after_ms } => {
                 let pause = retry_after_ms.clamp(500, BUSY_LONGEST_MS);
-                self.note(w, &row, "busy: asked to wait", "peer")?;
+                self.note(w, &row, "busy: asked to wait", DAEMON)?;
                 self.wait(w, before, row, pause, "the other side is busy")
             }
             DeliverOutcome::Refused => {
                 row.tries += 1;
                 row.state = OutboxState::NeedsKeys;
                 row.fresh_session = true;
-                self.note(w, &row, "refused: sealing again with newer keys", "peer")?;
+                self.note(w, &row, "refused: sealing again with newer keys", DAEMON)?;
                 if let Some(contact) = w.get::<Contact>(&Contact::key_of(&row.account))? {
                     self.want_resolve(w, contact)?;
                 }
@@ -217,8 +225,9 @@ impl App {
             }
             DeliverOutcome::Unreachable { why } => {
                 row.tries += 1;
+                let why = &self.unreachable_because(w, &row, why)?;
                 if row.tries == 1 {
-                    self.note(w, &row, why, "net")?;
+                    self.note(w, &row, why, NETWORK)?;
                 }
                 if row.tries % 3 == 1
                     && let Some(contact) = w.get::<Contact>(&Contact::key_of(&row.account))?
@@ -240,7 +249,7 @@ impl App {
         row.due_at = again_at;
         row.tries = 0;
         self.store_outbox(w, Some(before), &row)?;
-        self.progress(w, &row, Progress::Sent, "sent", "the contact's daemon")?;
+        self.progress(w, &row, Progress::Sent, "sent", DAEMON)?;
         let accepted = w.get::<Contact>(&Contact::key_of(&row.account))?.is_some_and(|c| c.accepted_at.is_some());
         if accepted {
             return Ok(());
@@ -298,7 +307,13 @@ impl App {
     }
 
     /// Seals again whatever a device has not confirmed: its sessions are gone, or it could not open the last ones.
-    pub(super) fn seal_again(&self, w: &mut Work<'_>, account: &AccountId, device: &DeviceId) -> Result<(), Halt> {
+    pub(super) fn seal_again(
+        &self,
+        w: &mut Work<'_>,
+        account: &AccountId,
+        device: &DeviceId,
+        why: &str,
+    ) -> Result<(), Halt> {
         for entry in w.rows().group::<OutboxOf>(account.as_bytes())? {
             let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(entry.id))? else { continue };
             if row.device.as_ref() != Some(device) {
@@ -308,7 +323,7 @@ impl App {
             row.state = OutboxState::NeedsKeys;
             row.in_flight = false;
             row.due_at = w.now;
-            self.note(w, &row, "sealing again: the contact could not open it", "here")?;
+            self.note(w, &row, why, HERE)?;
             self.store_outbox(w, Some(before), &row)?;
         }
         Ok(())
@@ -337,7 +352,7 @@ impl App {
             delivery.progress = progress;
             delivery.error = None;
             delivery.outbox = None;
-            push_step(delivery, now, what, "the contact's device");
+            push_step(delivery, now, what, DEVICE);
         })?;
         match row {
             Some(id) => match w.get::<Outbox>(&Outbox::key_of(id))? {
@@ -355,7 +370,7 @@ impl App {
                 delivery.progress = end;
                 delivery.outbox = None;
                 delivery.error = Some(why.to_owned());
-                push_step(delivery, now, "failed", why);
+                push_step(delivery, now, &format!("failed: {why}"), HERE);
             })?;
         }
         self.forget_outbox(w, row)

@@ -21,7 +21,7 @@ pub(super) const TEXT: u32 = 1;
 pub(super) trait Shown {
     /// The name to show: ours for them, else their own.
     fn shown_name(&self) -> String;
-    /// What a person types to mean them.
+    /// What a person types to mean them: the local name as one word of a shell, else the id.
     fn handle(&self) -> String;
 }
 
@@ -31,7 +31,12 @@ impl Shown for Contact {
     }
 
     fn handle(&self) -> String {
-        if self.name.is_empty() { format!("@{}", self.account) } else { format!("@{}", self.name) }
+        let plain = |c: char| c.is_alphanumeric() || "._-".contains(c);
+        match self.name.as_str() {
+            "" => self.account.to_string(),
+            name if name.chars().all(plain) => format!("@{name}"),
+            name => format!("'@{}'", name.replace('\'', r"'\''")),
+        }
     }
 }
 
@@ -137,8 +142,17 @@ pub(super) fn contact(rows: &dyn RawRows, c: &Contact) -> Result<types::Contact,
 
 /// All contacts and requests, by name.
 pub fn contacts(rows: &dyn RawRows) -> Result<Vec<types::Contact>, Error> {
+    listed(rows, |c| c.state != ContactState::Removed)
+}
+
+/// Those who were removed, by name.
+pub fn removed_contacts(rows: &dyn RawRows) -> Result<Vec<types::Contact>, Error> {
+    listed(rows, |c| c.state == ContactState::Removed)
+}
+
+fn listed(rows: &dyn RawRows, wanted: impl Fn(&Contact) -> bool) -> Result<Vec<types::Contact>, Error> {
     let mut all = Vec::new();
-    for c in rows.every::<Contact>()?.into_iter().filter(|c| c.state != ContactState::Removed) {
+    for c in rows.every::<Contact>()?.into_iter().filter(wanted) {
         all.push(contact(rows, &c)?);
     }
     all.sort_by(|a, b| (&a.name, a.account).cmp(&(&b.name, b.account)));
@@ -282,6 +296,11 @@ pub fn newest_event(rows: &dyn RawRows) -> Result<u64, Error> {
 /// What others see of this profile.
 fn profile(rows: &dyn RawRows) -> Result<OwnProfile, Error> {
     rows.row::<OwnProfile>(&OwnProfile::only())?.ok_or(Error::Corrupt(Damage::Row))
+}
+
+/// Peers that the user banned.
+pub fn banned(rows: &dyn RawRows) -> Result<Vec<String>, Error> {
+    Ok(profile(rows)?.banned)
 }
 
 /// My contact code and link.

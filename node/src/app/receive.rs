@@ -338,7 +338,12 @@ impl App {
                     w.put(&Device { heard_cannot_open_at: Some(w.now), ..device.clone() })?;
                     let kept = step.sessions.retire_others(&step.session);
                     w.put(&SessionsRow { device: device.device, sessions: StoredSessions::from(&kept) })?;
-                    self.seal_again(w, &contact.account, &device.device)?;
+                    self.seal_again(
+                        w,
+                        &contact.account,
+                        &device.device,
+                        "sealing again: the contact could not open it",
+                    )?;
                 }
                 Ok(None)
             }

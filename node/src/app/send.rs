@@ -3,6 +3,7 @@
 use super::{
     App, Scan,
     command::Outcome,
+    outbox::HERE,
     query::{self, Shown},
     work::{Halt, Work},
 };
@@ -12,8 +13,8 @@ use crate::api::{
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, limits};
 use kith_store::table::{
-    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, DueWhat, Message, MessageRef, Outbox, OutboxState,
-    Place, PlaceHead, Progress, StepTaken,
+    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, Device, DueWhat, Message, MessageRef, Outbox,
+    OutboxState, Place, PlaceHead, Progress, StepTaken,
 };
 use rand_core::Rng as _;
 
@@ -135,7 +136,7 @@ impl App {
                 device,
                 progress: Progress::Queued,
                 outbox: Some(row),
-                steps: vec![StepTaken { at: w.now, what: "queued".into(), place: "here".into() }],
+                steps: vec![StepTaken { at: w.now, what: "queued".into(), place: HERE.into() }],
                 error: None,
             });
         }
@@ -144,14 +145,19 @@ impl App {
         Ok(deliveries)
     }
 
-    /// Tries waiting rows now: those of one message, or all.
-    pub(super) fn outbox_retry(&self, w: &mut Work<'_>, message: Option<MessageId>) -> Result<(), Halt> {
+    /// Tries waiting rows now: those of one message, or all. Returns whether anything waited.
+    pub(super) fn outbox_retry(&self, w: &mut Work<'_>, message: Option<MessageId>) -> Result<bool, Halt> {
+        if let Some(id) = message {
+            self.sent_by_me(w, &id, "kith outbox retry")?;
+        }
+        let mut any = false;
         for row in w.rows().group::<Outbox>(Outbox::GROUP)? {
             let wanted = match (&row.cargo, message) {
                 (Cargo::Message(id), Some(only)) => *id == only,
                 (_, Some(_)) => false,
                 (_, None) => true,
             };
+            any |= wanted && matches!(row.cargo, Cargo::Message(_));
             if wanted && !row.in_flight {
                 let mut now = row.clone();
                 now.tries = 0;
@@ -162,11 +168,35 @@ impl App {
                 self.reschedule(w, &row, &now)?;
             }
         }
-        Ok(())
+        Ok(any)
+    }
+
+    /// Says why a device could not be reached; a ban of the user's own is named with what lifts it.
+    pub(super) fn unreachable_because(&self, w: &Work<'_>, row: &Outbox, why: &str) -> Result<String, Halt> {
+        let device = match row.device {
+            Some(id) => w.get::<Device>(&Device::key_of(&id))?,
+            None => None,
+        };
+        let peer = device.and_then(|device| device.peer);
+        let banned = self.profile(w)?.banned;
+        Ok(match peer.filter(|peer| banned.contains(peer)) {
+            Some(peer) => format!("you banned this peer: kith peer unban {peer}"),
+            None => why.to_owned(),
+        })
+    }
+
+    /// Refuses a message that came in where one of ours is meant.
+    fn sent_by_me(&self, w: &Work<'_>, id: &MessageId, verb: &str) -> Result<(), Halt> {
+        let found = w.get::<MessageRef>(&MessageRef::key_of(id))?.map(|found| found.accounts).unwrap_or_default();
+        if found.is_empty() || found.contains(&self.me.account) {
+            return Ok(());
+        }
+        Err(came_in(verb).into())
     }
 
     /// Gives up a message that is not at its recipient yet.
     pub(super) fn outbox_cancel(&self, w: &mut Work<'_>, message: MessageId) -> Result<(), Halt> {
+        self.sent_by_me(w, &message, "kith outbox cancel")?;
         let rows: Vec<u64> = match w.get::<Deliveries>(&Deliveries::key_of(&message))? {
             Some(deliveries) => deliveries.to.iter().filter_map(|d| d.outbox).collect(),
             None => {
@@ -233,6 +263,12 @@ impl App {
             _ => Ok(()),
         }
     }
+}
+
+/// Says that a message was written by somebody else.
+pub(crate) fn came_in(verb: &str) -> UserError {
+    UserError::new(Code::Conflict, format!("that one came in; `{verb}` is for what you sent"))
+        .hint("kith outbox list, or kith read @NAME --json for the ids of yours")
 }
 
 pub(super) fn empty_head(place: Place) -> PlaceHead {

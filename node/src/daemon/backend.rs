@@ -10,10 +10,10 @@ use crate::{
             StorageState, TransportCounts, Why,
         },
     },
-    app::{Command, Reply, query, storage_error},
+    app::{Command, Reply, came_in, query, storage_error},
     clock::Clock,
     config::Config,
-    net::{NetHandle, PeerName, Transport},
+    net::{NetHandle, PeerName, PeerStatus, Transport},
 };
 use kith_protocol::{MessageId, Timestamp};
 use kith_store::{Snapshot, Store};
@@ -125,6 +125,10 @@ impl Backend for Daemon {
         self.read(|rows| query::contacts(rows)).await
     }
 
+    async fn removed_contacts(&self) -> Result<Vec<Contact>, UserError> {
+        self.read(|rows| query::removed_contacts(rows)).await
+    }
+
     async fn messages(&self, q: MessageQuery) -> Result<Vec<Message>, UserError> {
         self.read(move |rows| query::messages(rows, &q.conversation, q.before, q.since, q.limit)).await
     }
@@ -138,7 +142,11 @@ impl Backend for Daemon {
     }
 
     async fn why(&self, id: MessageId) -> Result<Why, UserError> {
-        self.read(move |rows| query::why(rows, &id)).await?.ok_or_else(|| unknown_message(&id))
+        if let Some(why) = self.read(move |rows| query::why(rows, &id)).await? {
+            return Ok(why);
+        }
+        self.message(id).await?;
+        Err(came_in("kith why"))
     }
 
     async fn outbox(&self) -> Result<Vec<OutboxItem>, UserError> {
@@ -163,7 +171,16 @@ impl Backend for Daemon {
     }
 
     async fn peers(&self) -> Result<Vec<Peer>, UserError> {
-        let peers = self.net().status().peers.into_iter().map(|p| Peer {
+        let banned = self.read(|rows| query::banned(rows)).await?;
+        // The picture of the network is renewed now and then; who the user banned is known at once.
+        let mut known = self.net().status().peers;
+        for peer in banned {
+            match known.iter_mut().find(|p| p.peer.0 == peer) {
+                Some(p) => p.banned = true,
+                None => known.push(PeerStatus::banned(PeerName(peer))),
+            }
+        }
+        let peers = known.into_iter().map(|p| Peer {
             peer: p.peer.0,
             connected: p.transport.is_some(),
             transport: p.transport.map(|t| if t == Transport::Noise { "noise" } else { "quic" }.to_owned()),

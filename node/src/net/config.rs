@@ -111,9 +111,9 @@ impl NetError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::PortInUse { .. } => {
-                "stop the other program, or choose another port in `net.listen` (0 takes a free one)"
+                "stop the other program, or choose another port in network.listen (0 takes a free one)"
             }
-            Self::PortForbidden { .. } => "choose a port from 1024 up in `net.listen`",
+            Self::PortForbidden { .. } => "choose a port from 1024 up in network.listen",
             Self::BadAddress { .. } => "write addresses like /ip4/0.0.0.0/tcp/4001 or /ip4/0.0.0.0/udp/4001/quic-v1",
             Self::Listen { .. } => "check that the address belongs to this machine",
             Self::Setup | Self::NoRandomness(_) => "run `kith doctor`",

@@ -201,6 +201,13 @@ pub struct PeerStatus {
     pub banned: bool,
 }
 
+impl PeerStatus {
+    /// Somebody of whom nothing is known but that the user banned them.
+    pub fn banned(peer: PeerName) -> Self {
+        Self { peer, transport: None, address: None, rtt_us: None, score: 0, banned: true }
+    }
+}
+
 /// A picture of the net task, renewed at least every second while something changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetStatus {

@@ -41,7 +41,10 @@ pub enum Error {
     /// The checksum is right and what it protects names no account.
     #[error("the code is well written and names no account")]
     NoAccount,
-    /// A hint is no address, or there are too many.
+    /// The link has more hints than are taken.
+    #[error("a link carries at most {} address hints", LINK_HINTS_MAX)]
+    TooManyHints,
+    /// A hint is no address.
     #[error("address hint {0} of the link is damaged")]
     BadHint(usize),
 }
@@ -87,7 +90,7 @@ impl ContactLink {
             let place = hints.len().saturating_add(1);
             let hint = hint::decode(value).filter(|h| hint::is_plausible(h)).ok_or(Error::BadHint(place))?;
             if hints.len() >= LINK_HINTS_MAX {
-                return Err(Error::BadHint(place));
+                return Err(Error::TooManyHints);
             }
             hints.push(hint);
         }

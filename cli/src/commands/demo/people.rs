@@ -93,7 +93,7 @@ impl Person {
     /// Adds the other person by their link.
     pub(super) async fn add(&self, stage: &Stage, other: &Self) -> Outcome {
         let link = other.client()?.me().await?.url;
-        let contact = self.client()?.add_contact(&link, Some(other.name)).await?;
+        let contact = self.client()?.add_contact(&link, Some(other.name)).await?.contact;
         let fields = serde_json::json!({"who": self.name, "added": other.name, "account": contact.account.to_string()});
         let short: String = link.chars().take(40).collect();
         stage.step("contact", fields, &format!("{}: kith contact add {short}…", self.name))

@@ -4,9 +4,10 @@ use super::Shared;
 use crate::api::backend::Backend;
 use crate::api::error::{Code, UserError};
 use crate::api::extract::{Answer, Body, IdempotencyKey, ListAnswer, Params, Segment, list, one};
-use crate::api::target::Target;
+use crate::api::target;
 use crate::api::types::{
-    AddContact, Contact, ContactState, Done, ErrorBody, Items, RenameContact, Verification, VerifyContact, Versioned,
+    AddContact, Added, Contact, ContactState, Done, ErrorBody, Items, RenameContact, Verification, VerifyContact,
+    Versioned,
 };
 use crate::app::command::Command;
 use axum::Router;
@@ -56,14 +57,14 @@ pub(super) async fn all<B: Backend>(
 
 /// Adds a contact by code or link; known already is no error.
 #[utoipa::path(post, path = "/v1/contacts", request_body = AddContact,
-    responses((status = 200, body = Versioned<Contact>), (status = "default", body = ErrorBody)))]
+    responses((status = 200, body = Versioned<Added>), (status = "default", body = ErrorBody)))]
 pub(super) async fn add<B: Backend>(
     State(shared): State<Shared<B>>,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<AddContact>,
-) -> Answer<Contact> {
+) -> Answer<Added> {
     let name = request.name.as_deref().map(check_name).transpose()?;
-    one(shared.backend.command(Command::ContactAdd { code_or_link: request.code, name }, key).await?.contact()?)
+    one(shared.backend.command(Command::ContactAdd { code_or_link: request.code, name }, key).await?.added()?)
 }
 
 /// Returns a name without the space around it, if it can be one.
@@ -92,10 +93,10 @@ pub fn check_name(name: &str) -> Result<String, UserError> {
     responses((status = 200, body = Versioned<Contact>), (status = "default", body = ErrorBody)))]
 pub(super) async fn show<B: Backend>(State(shared): State<Shared<B>>, Segment(who): Segment) -> Answer<Contact> {
     let contacts = shared.backend.contacts().await?;
-    one(Target::parse(&who)?.contact(&contacts)?.clone())
+    one(target::find(&who, &contacts)?.clone())
 }
 
-/// Removes a contact; messages stay.
+/// Removes a contact; messages stay. Removed already is no error.
 #[utoipa::path(delete, path = "/v1/contacts/{who}", params(("who" = String, Path)),
     responses((status = 200, body = Versioned<Done>), (status = "default", body = ErrorBody)))]
 pub(super) async fn remove<B: Backend>(
@@ -103,7 +104,7 @@ pub(super) async fn remove<B: Backend>(
     IdempotencyKey(key): IdempotencyKey,
     Segment(who): Segment,
 ) -> Answer<Done> {
-    let account = shared.account(&who).await?;
+    let account = shared.account_or_removed(&who).await?;
     one(shared.backend.command(Command::ContactRemove { account }, key).await?.done()?)
 }
 

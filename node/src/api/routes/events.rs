@@ -4,7 +4,7 @@
 
 use super::Shared;
 use crate::api::backend::Backend;
-use crate::api::error::UserError;
+use crate::api::error::{Code, UserError};
 use crate::api::extract::Params;
 use crate::api::types::{ErrorBody, Event, EventKind, EventPage, Progress, Versioned};
 use axum::Router;
@@ -53,10 +53,12 @@ pub(super) async fn stream<B: Backend>(
     State(shared): State<Shared<B>>,
     Params(params): Params<StreamParams>,
 ) -> Result<Response, UserError> {
-    let cursor = match params.after {
-        Some(after) => after,
-        None => shared.backend.newest_event().await?,
-    };
+    let newest = shared.backend.newest_event().await?;
+    let cursor = params.after.unwrap_or(newest);
+    if cursor > newest {
+        return Err(UserError::new(Code::Usage, format!("there is no event {cursor} yet: the newest is {newest}"))
+            .hint("a cursor is the one of the last event seen"));
+    }
     let kind = EventKind::State(Progress { state: "listening".into() });
     let hello = line(&Versioned::new(Event { kind, cursor }));
     let start = Reader { shared, cursor, follow: params.follow.unwrap_or(true), hello: Some(hello), ended: false };

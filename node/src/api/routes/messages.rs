@@ -22,6 +22,9 @@ const LIMIT_DEFAULT: usize = 50;
 /// How many messages are read at most at once; older ones by `before`.
 const LIMIT_MAX: usize = 1000;
 
+/// After how many milliseconds a message may disappear: a second to a year.
+const EXPIRY_MS: std::ops::RangeInclusive<u64> = 1_000..=365 * 86_400_000;
+
 pub(super) fn routes<B: Backend>() -> Router<Shared<B>> {
     Router::new()
         .route("/v1/messages", get(read::<B>).post(send::<B>))
@@ -40,9 +43,23 @@ pub(super) async fn send<B: Backend>(
     Body(request): Body<SendRequest>,
 ) -> Answer<SendReply> {
     check_text(&request.body)?;
+    if let Some(ms) = request.expires_after_ms {
+        check_expiry(ms)?;
+    }
     let to = shared.account(&request.to).await?;
     let command = Command::Send { to, body: request.body, expires_after_ms: request.expires_after_ms };
     one(shared.backend.command(command, key).await?.sent()?)
+}
+
+/// Refuses a time after which nothing could have been read, or after which nobody remembers.
+///
+/// # Errors
+/// `usage`.
+pub fn check_expiry(ms: u64) -> Result<(), UserError> {
+    if EXPIRY_MS.contains(&ms) {
+        return Ok(());
+    }
+    Err(UserError::new(Code::Usage, "a message disappears after 1 second to 365 days").hint("--expire 1d"))
 }
 
 /// Refuses a text that cannot be a message.
@@ -90,7 +107,7 @@ pub(super) async fn read<B: Backend>(
     State(shared): State<Shared<B>>,
     Params(params): Params<ReadParams>,
 ) -> ListAnswer<Message> {
-    let conversation = shared.account(&params.with).await?;
+    let conversation = shared.account_or_removed(&params.with).await?;
     let limit = params.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let since = params.since.map(|t| t.0);
     list(shared.backend.messages(MessageQuery { conversation, before: params.before, since, limit }).await?)
@@ -104,7 +121,7 @@ pub(super) async fn mark_read<B: Backend>(
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<MarkRead>,
 ) -> Answer<Done> {
-    let conversation = shared.account(&request.conversation).await?;
+    let conversation = shared.account_or_removed(&request.conversation).await?;
     one(shared.backend.command(Command::MarkRead { conversation, up_to: request.up_to }, key).await?.done()?)
 }
 

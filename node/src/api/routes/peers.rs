@@ -14,6 +14,14 @@ use axum::routing::{get, post};
 /// Longest text taken for a peer id; real ones have about 52 characters.
 const PEER_MAX: usize = 128;
 
+/// How the id of every peer begins, and its length: an Ed25519 key in base58 (libp2p peer ids).
+const WHOLE: (&str, usize) = ("12D3KooW", 52);
+
+/// Tells whether a text has the form of a whole peer id.
+fn is_whole(text: &str) -> bool {
+    text.len() == WHOLE.1 && text.starts_with(WHOLE.0) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 pub(super) fn routes<B: Backend>() -> Router<Shared<B>> {
     Router::new()
         .route("/v1/peers", get(all::<B>))
@@ -48,7 +56,7 @@ pub(super) async fn ban<B: Backend>(
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<PeerSelection>,
 ) -> Answer<Done> {
-    let peer = shared.peer(&request.peer).await?;
+    let peer = shared.peer_or_whole(&request.peer).await?;
     one(shared.backend.command(Command::PeerBan { peer }, key).await?.done()?)
 }
 
@@ -60,11 +68,19 @@ pub(super) async fn unban<B: Backend>(
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<PeerSelection>,
 ) -> Answer<Done> {
-    let peer = shared.peer(&request.peer).await?;
+    let peer = shared.peer_or_whole(&request.peer).await?;
     one(shared.backend.command(Command::PeerUnban { peer }, key).await?.done()?)
 }
 
 impl<B: Backend> Shared<B> {
+    /// Finds the peer meant; a whole id also names one that is not there now.
+    async fn peer_or_whole(&self, text: &str) -> Result<String, UserError> {
+        match self.peer(text).await {
+            Err(error) if error.code == Code::PeerUnknown && is_whole(text.trim()) => Ok(text.trim().to_owned()),
+            found => found,
+        }
+    }
+
     /// Finds the peer meant by an id, a unique prefix, or (peer ids begin alike) a unique ending.
     async fn peer(&self, text: &str) -> Result<String, UserError> {
         let text = text.trim();

@@ -94,8 +94,11 @@ impl Memory {
     fn carry_out(&self, command: &Command) -> Outcome {
         match command {
             Command::Send { body, .. } => Outcome::Sent(SendReply::from(&self.push(body))),
-            Command::ContactAdd { .. }
-            | Command::ContactAccept { .. }
+            Command::ContactAdd { .. } => {
+                let contact = self.state.lock().unwrap().contacts[0].clone();
+                Outcome::Added(Added { contact, changed: true, renamed_from: None })
+            }
+            Command::ContactAccept { .. }
             | Command::ContactRename { .. }
             | Command::ContactBlock { .. }
             | Command::ContactUnblock { .. } => Outcome::Contact(self.state.lock().unwrap().contacts[0].clone()),
@@ -179,6 +182,10 @@ impl Backend for Memory {
 
     async fn contacts(&self) -> Result<Vec<Contact>, UserError> {
         Ok(self.state.lock().unwrap().contacts.clone())
+    }
+
+    async fn removed_contacts(&self) -> Result<Vec<Contact>, UserError> {
+        Ok(Vec::new())
     }
 
     async fn messages(&self, query: MessageQuery) -> Result<Vec<Message>, UserError> {

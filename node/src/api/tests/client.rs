@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
 fn hi() -> SendRequest {
-    SendRequest { to: "@bob".into(), body: "hi".into(), expires_after_ms: Some(5) }
+    SendRequest { to: "@bob".into(), body: "hi".into(), expires_after_ms: Some(60_000) }
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn every_typed_method_reaches_its_route() {
         Command::ContactBlock { account: BOB },
         Command::ContactUnblock { account: BOB },
         Command::SessionReset { account: BOB },
-        Command::Send { to: BOB, body: "hi".into(), expires_after_ms: Some(5) },
+        Command::Send { to: BOB, body: "hi".into(), expires_after_ms: Some(60_000) },
         Command::MarkRead { conversation: BOB, up_to: Some(sent.id) },
         Command::OutboxRetry { message: None },
         Command::OutboxCancel { message: sent.id },

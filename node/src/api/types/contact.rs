@@ -70,6 +70,18 @@ pub struct Contact {
     pub unread: u64,
 }
 
+/// The answer to adding somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Added {
+    /// The contact as it is now.
+    #[serde(flatten)]
+    pub contact: Contact,
+    /// False if it was known already under this name.
+    pub changed: bool,
+    /// The name used here before, where the contact was known and got another one.
+    pub renamed_from: Option<String>,
+}
+
 /// The result of comparing safety numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Verification {

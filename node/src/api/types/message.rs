@@ -181,9 +181,9 @@ pub struct WhyRecipient {
 pub struct WhyStep {
     /// When.
     pub at: Time,
-    /// What, such as `queued`, `keys_found`, `sent`, `delivered`, `busy`.
+    /// What, in words, such as `queued`, `sealed`, `sent`, `delivered`.
     pub what: String,
-    /// Where: a peer, a relay, `here`.
+    /// Where: `here`, `network`, `their daemon` or `their device`.
     #[serde(rename = "where")]
     pub place: String,
 }
