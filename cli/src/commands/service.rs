@@ -110,7 +110,20 @@ fn install(args: InstallArgs, context: &Context) -> Outcome {
         }
         .into());
     }
-    let passphrase = args.passphrase_file.map(|f| std::path::absolute(&f).unwrap_or(f));
+    // systemd takes a credential's path only without dots and doubled slashes.
+    let passphrase = match args.passphrase_file {
+        Some(file) => Some(std::fs::canonicalize(&file).map_err(|e| {
+            UserError::new(Code::of_io(e.kind()), format!("could not read {}: {e}", file.display()))
+                .hint("name the file with the passphrase: --passphrase-file F")
+        })?),
+        None => None,
+    };
+    for path in passphrase.iter().chain([&context.paths.home]) {
+        if path.to_str().is_none_or(|text| text.chars().any(char::is_control)) {
+            let message = format!("a unit cannot hold the path {}", path.display());
+            return Err(UserError::new(Code::Usage, message).hint("choose a path of visible characters").into());
+        }
+    }
     let exe = std::env::current_exe().map_err(|e| UserError::new(Code::Io, format!("where is kith? {e}")))?;
     let text = unit_text(&exe, context, passphrase.as_deref());
     let path = unit_path(context)?;
@@ -178,7 +191,7 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
     let paths = &context.paths;
     let select = match &context.profile {
         Some(profile) => format!("--profile {profile}"),
-        None => format!("--home {}", unit_quoted(&paths.home)),
+        None => format!("--home {}", unit_quoted(&paths.home).replace('$', "$$")),
     };
     let credential = passphrase.map_or_else(String::new, |file| {
         format!(
@@ -237,10 +250,11 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
     )
 }
 
-/// Writes a path as one word of a unit file (systemd.syntax(7): C escapes in quotes, % doubled, $ doubled).
+/// Writes a path as one word of a unit file (systemd.syntax(7): C escapes in quotes, % doubled). An argument of ExecStart
+/// needs its $ doubled too; the program's own path and the values of other keys must not have that (systemd.service(5)).
 fn unit_quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
     format!("\"{escaped}\"")
 }
 
@@ -278,7 +292,11 @@ mod tests {
 
     #[test]
     fn quoting_leaves_nothing_to_expand() {
-        assert_eq!(unit_quoted(Path::new("/a\"b\\c$d%e")), "\"/a\\\"b\\\\c$$d%%e\"");
+        assert_eq!(unit_quoted(Path::new("/a\"b\\c$d%e")), "\"/a\\\"b\\\\c$d%%e\"");
+        let text = unit_text(Path::new("/opt/a$b/kith"), &context("/srv/a$b"), Some(Path::new("/etc/my pass$")));
+        assert!(text.contains("ExecStart=\"/opt/a$b/kith\" --home \"/srv/a$$b\" run\n"), "{text}");
+        assert!(text.contains("ReadWritePaths=\"/srv/a$b\"\n"));
+        assert!(text.contains("LoadCredential=kith.passphrase:/etc/my pass$\n"), "taken as it is up to the line's end");
         let name = unit_name(&context("/x/my home"));
         assert!(name.starts_with("kith-home-my-home-") && name.ends_with(".service") && name.len() == 34, "{name}");
         assert_ne!(name, unit_name(&context("/y/my home")));
