@@ -139,9 +139,11 @@ fn without_a_daemon_every_verb_that_needs_one_exits_3() {
         &["status", "--wait", "200ms"],
     ] {
         let (exit, code, error) = place.error(args, b"");
+        let home = place.home();
+        let hint = format!("kith --home {0} init, then kith --home {0} run", home.display());
         assert_eq!(
             (exit, code.as_str(), error["hint"].as_str()),
-            (3, "daemon_unreachable", Some("kith run")),
+            (3, "daemon_unreachable", Some(hint.as_str())),
             "{args:?}"
         );
     }
@@ -269,4 +271,68 @@ fn doctor_without_a_profile_says_what_to_do_and_exits_1() {
     assert_eq!(find("daemon")["state"], "note");
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["error"]["code"], "failed");
+}
+
+#[test]
+fn a_usage_error_says_what_is_missing_and_where_help_is() {
+    let place = Place::new();
+    for (args, message, help) in [
+        (&["send"][..], "the following required arguments were not provided: <@P>", "kith send --help"),
+        (&["why"], "the following required arguments were not provided: <MESSAGE>", "kith why --help"),
+        (
+            &["contact", "add"],
+            "the following required arguments were not provided: <CODE|LINK|->...",
+            "kith contact add --help",
+        ),
+        (
+            &["contact"],
+            "'kith contact' requires a subcommand but one was not provided [subcommands: add, list, requests, accept, verify, rename, block, unblock, remove]",
+            "kith contact --help",
+        ),
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate'", "kith --help"),
+        (
+            &["contact", "lst"],
+            "unrecognized subcommand 'lst' tip: a similar subcommand exists: 'list'",
+            "kith contact --help",
+        ),
+        (
+            &["send", "@bob", "hi", "--wait", "yesterday"],
+            "invalid value 'yesterday' for '--wait <STAGE>' [possible values: queued, sent, stored, delivered]",
+            "kith send --help",
+        ),
+        (
+            &["config", "set", "network.mdns"],
+            "the following required arguments were not provided: <VALUE>",
+            "kith config set --help",
+        ),
+    ] {
+        let (exit, code, error) = place.error(args, b"");
+        assert_eq!((exit, code.as_str()), (2, "usage"), "{args:?}");
+        assert_eq!((error["message"].as_str(), error["hint"].as_str()), (Some(message), Some(help)), "{args:?}");
+    }
+}
+
+#[test]
+fn completions_are_an_object_where_json_is_asked_for() {
+    let place = Place::new();
+    let object: Value = serde_json::from_slice(&place.kith(&["completions", "bash", "--json"]).stdout).unwrap();
+    let script = text(&place.kith(&["completions", "bash"]).stdout);
+    assert_eq!((&object["v"], &object["shell"], &object["script"]), (&1.into(), &"bash".into(), &script.into()));
+}
+
+#[test]
+fn the_demo_takes_no_profile_of_the_users() {
+    let (exit, code, error) = Place::new().error(&["demo"], b"");
+    assert_eq!((exit, code.as_str(), error["hint"].is_string()), (2, "usage", true), "{error}");
+}
+
+#[test]
+fn a_passphrase_file_in_the_environment_is_no_obstacle_to_a_profile_without() {
+    let place = Place::new();
+    let mut command = place.command(&["init", "--no-passphrase", "--json"]);
+    let output = command.env("KITH_PASSPHRASE_FILE", "/nowhere").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // Named beside it, it is a contradiction.
+    let other = Place::new();
+    assert_eq!(other.error(&["init", "--no-passphrase", "--passphrase-file", "/nowhere"], b"").1, "usage");
 }

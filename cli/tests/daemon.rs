@@ -1,135 +1,19 @@
 //! The command against real daemons: two people, every verb, and what goes wrong by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/person.rs"]
+mod person;
+
+use person::{Person, pair};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use tempfile::{TempDir, tempdir};
-
-/// A person with a profile of their own, and a daemon while it runs.
-struct Person {
-    dir: TempDir,
-    daemon: Option<Child>,
-    ready: Value,
-}
-
-impl Drop for Person {
-    fn drop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
-    }
-}
-
-impl Person {
-    fn nobody() -> Self {
-        Self { dir: tempdir().unwrap(), daemon: None, ready: Value::Null }
-    }
-
-    fn new(name: &str) -> Self {
-        let person = Self::nobody();
-        let made = person.ok(&["init", "--name", name, "--no-passphrase"]);
-        assert_eq!(made["recovery_phrase"].as_str().unwrap().split(' ').count(), 24);
-        person
-    }
-
-    fn online(name: &str) -> Self {
-        let mut person = Self::new(name);
-        person.start(&[]);
-        person
-    }
-
-    fn home(&self) -> PathBuf {
-        self.dir.path().join("home")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kith"));
-        command.env_clear().env("HOME", self.dir.path()).arg("--home").arg(self.home()).args(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn start(&mut self, args: &[&str]) {
-        let mut child = self
-            .command(&["run", "--json", "--no-mdns", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
-            .args(args)
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.daemon = Some(child);
-        self.ready = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
-        assert!(line.starts_with(r#"{"v":1,"event":"ready","peer":""#), "{line}");
-    }
-
-    /// An address that others can start from.
-    fn address(&self) -> String {
-        let address = self.ready["listen"][0].as_str().unwrap();
-        match address.contains("/p2p/") {
-            true => address.to_owned(),
-            false => format!("{address}/p2p/{}", self.ready["peer"].as_str().unwrap()),
-        }
-    }
-
-    fn with_stdin(&self, args: &[&str], stdin: &[u8]) -> Output {
-        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        let _ = child.stdin.take().unwrap().write_all(stdin);
-        child.wait_with_output().unwrap()
-    }
-
-    /// Runs with --json, expects success and one object.
-    fn ok(&self, args: &[&str]) -> Value {
-        let mut lines = self.lines(args);
-        assert_eq!(lines.len(), 1, "{args:?}: {lines:?}");
-        lines.remove(0)
-    }
-
-    /// Runs with --json, expects success and returns an object a line.
-    fn lines(&self, args: &[&str]) -> Vec<Value> {
-        let output = self.command(args).arg("--json").output().unwrap();
-        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert!(output.status.success(), "{args:?}: {out}{err}");
-        assert_eq!(err, "", "{args:?}");
-        assert!(out.lines().all(|l| l.starts_with(r#"{"v":1,"#)), "{out}");
-        out.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
-    }
-
-    /// Runs with --json, expects a failure; returns exit code, code and the error object.
-    fn error(&self, args: &[&str], stdin: &[u8]) -> (i32, String, Value) {
-        let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
-        let output = self.with_stdin(&args, stdin);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        let value: Value = serde_json::from_str(&stderr).unwrap_or_else(|e| panic!("{args:?}: {e}: {stderr:?}"));
-        let error = value["error"].clone();
-        (output.status.code().unwrap(), error["code"].as_str().unwrap().to_owned(), error)
-    }
-
-    fn link(&self) -> String {
-        self.ok(&["me"])["url"].as_str().unwrap().to_owned()
-    }
-
-    /// Adds another by link and the other way round.
-    fn befriend(&self, my_name: &str, other: &Self, their_name: &str) {
-        self.ok(&["contact", "add", &other.link(), "--name", their_name]);
-        other.ok(&["contact", "add", &self.link(), "--name", my_name]);
-    }
-}
-
-fn pair() -> (Person, Person) {
-    let alice = Person::online("alice");
-    let mut bob = Person::new("bob");
-    bob.start(&["--bootstrap", &alice.address()]);
-    alice.befriend("alice", &bob, "bob");
-    (alice, bob)
-}
+use std::process::{Command, Stdio};
+use tempfile::tempdir;
 
 #[test]
 fn two_people_talk_and_every_verb_answers() {
-    let (alice, bob) = pair();
+    let (alice, mut bob) = pair();
     let sent = alice.ok(&["send", "@bob", "hi bob", "--wait", "delivered"]);
     assert_eq!((&sent["state"], &sent["delivered"], &sent["members"]), (&"delivered".into(), &1.into(), &1.into()));
     let id = sent["id"].as_str().unwrap();
@@ -160,9 +44,61 @@ fn two_people_talk_and_every_verb_answers() {
     assert!(alice.ok(&["peer", "ping", &peer])["rtt_ms"].as_f64().unwrap() > 0.0);
     assert_eq!(alice.ok(&["me", "--name", "Alice A."])["name"], "Alice A.");
     assert_eq!(alice.ok(&["contact", "rename", "@bob", "Bobby"])["name"], "Bobby");
-    assert_eq!(alice.ok(&["session", "reset", "@bobby"])["v"], 1);
-    assert!(alice.ok(&["send", "@Bobby", "after a reset", "--wait", "delivered"])["state"] == "delivered");
-    assert_eq!(alice.ok(&["doctor"])["v"], 1);
+    // A reset makes new sessions for what is sent next, and says so of what was waiting.
+    bob.ok(&["stop"]);
+    bob.daemon.take().unwrap().wait().unwrap();
+    let waits = alice.ok(&["send", "@Bobby", "through a reset"])["id"].as_str().unwrap().to_owned();
+    assert_eq!(alice.ok(&["session", "reset", "@bobby"])["changed"], true);
+    let steps = alice.ok(&["why", &waits])["recipients"][0]["steps"].as_array().unwrap().clone();
+    let reset = steps.iter().find(|s| s["what"] == "sealing again: the session was reset here");
+    assert_eq!(reset.unwrap_or_else(|| panic!("{steps:?}"))["where"], "here");
+    assert_eq!(alice.ok(&["outbox", "retry", &waits])["changed"], true);
+    bob.start(&["--bootstrap", &alice.address()]);
+    assert_eq!(alice.ok(&["send", "@Bobby", "after a reset", "--wait", "delivered"])["state"], "delivered");
+    while bob.lines(&["read", "@alice"]).iter().filter(|m| m["body"] == "through a reset").count() != 1 {}
+    while alice.ok(&["outbox", "list"])["items"] != Value::Array(Vec::new()) {}
+    assert_eq!(alice.ok(&["outbox", "retry"])["changed"], false, "nothing waits");
+
+    // A ban is listed at once, closes the connection, says so of what is sent, and can be lifted.
+    assert_eq!(alice.ok(&["peer", "ban", &peer])["changed"], true);
+    assert_eq!(alice.ok(&["peer", "ban", &peer])["changed"], false);
+    let listed = |of: &Person| {
+        let peers = of.ok(&["peer", "list"]);
+        peers["items"].as_array().unwrap().iter().find(|p| p["peer"] == peer.as_str()).cloned()
+    };
+    assert_eq!(listed(&alice).unwrap()["banned"], true);
+    let banned = alice.ok(&["send", "@Bobby", "to a banned peer"])["id"].as_str().unwrap().to_owned();
+    let told = loop {
+        if let Some(error) = alice.ok(&["why", &banned])["recipients"][0]["error"].as_str() {
+            break error.to_owned();
+        }
+    };
+    assert_eq!(told, format!("you banned this peer: kith peer unban {peer}"));
+    assert_eq!(alice.ok(&["peer", "unban", &peer])["changed"], true);
+    assert_eq!(alice.ok(&["peer", "unban", &peer])["changed"], false);
+    // The wait after the refused attempts is cut short.
+    while alice.ok(&["why", &banned])["recipients"][0]["state"] != "delivered" {
+        alice.ok(&["outbox", "retry", &banned]);
+    }
+    assert!(bob.lines(&["read", "@alice"]).iter().any(|m| m["body"] == "to a banned peer"));
+
+    // A new reach secret is another code of the same account; as a picture it is the same link.
+    let before = alice.ok(&["me"]);
+    let after = alice.ok(&["me", "--rotate"]);
+    assert_eq!((&before["account"], before["code"] == after["code"]), (&after["account"], false));
+    let picture = alice.command(&["me", "--qr"]).output().unwrap();
+    let shown = String::from_utf8(picture.stdout).unwrap();
+    assert!(shown.contains('█') && shown.contains(after["code"].as_str().unwrap()), "{shown}");
+
+    let checks = alice.ok(&["doctor"])["items"].as_array().unwrap().clone();
+    let state =
+        |name: &str| checks.iter().find(|c| c["name"] == name).unwrap_or_else(|| panic!("{name}"))["state"].clone();
+    for name in ["config", "profile", "files", "socket", "daemon", "storage", "clock", "listen", "peers", "outbox"] {
+        assert_ne!(state(name), "problem", "{name}: {checks:?}");
+    }
+    for name in ["config", "socket", "daemon", "storage", "clock", "listen", "peers", "outbox"] {
+        assert_eq!(state(name), "ok", "{name}: {checks:?}");
+    }
 }
 
 #[test]
@@ -195,8 +131,25 @@ fn listen_shows_what_happens_and_goes_on_behind_a_cursor() {
     listen.wait().unwrap();
     alice.ok(&["send", "@bob", "two", "--wait", "delivered"]);
     let after = message["cursor"].as_u64().unwrap().to_string();
-    let missed = bob.lines(&["listen", "@alice", "--after", &after, "-n", "1"]);
-    assert!(missed[0]["cursor"].as_u64().unwrap() > message["cursor"].as_u64().unwrap());
+    // What was missed comes first, each once, and what happens later follows.
+    let mut listen = bob.command(&["listen", "@alice", "--after", &after, "--json"]).spawn().unwrap();
+    let mut events = BufReader::new(listen.stdout.take().unwrap()).lines();
+    let mut next_message = || loop {
+        let event: Value = serde_json::from_str(&events.next().unwrap().unwrap()).unwrap();
+        if event["event"] == "message" {
+            break event;
+        }
+    };
+    let two = next_message();
+    alice.ok(&["send", "@bob", "three", "--wait", "delivered"]);
+    let three = next_message();
+    listen.kill().unwrap();
+    listen.wait().unwrap();
+    assert_eq!((&two["body"], &three["body"]), (&"two".into(), &"three".into()));
+    let cursors = [&message, &two, &three].map(|event| event["cursor"].as_u64().unwrap());
+    assert!(cursors.is_sorted_by(|a, b| a < b), "{cursors:?}");
+    let ids: std::collections::BTreeSet<_> = [&message, &two, &three].map(|e| e["id"].as_str()).into();
+    assert_eq!(ids.len(), 3);
 }
 
 #[test]
@@ -223,7 +176,16 @@ fn a_stranger_asks_and_is_accepted_or_blocked() {
     assert_eq!(bob.ok(&["contact", "block", account])["state"], "blocked");
     assert_ne!(bob.ok(&["contact", "unblock", account])["state"], "blocked");
     assert_eq!(bob.ok(&["contact", "remove", account])["changed"], true);
-    assert_eq!(bob.error(&["contact", "remove", account], b"").0, 4);
+    assert_eq!(bob.ok(&["contact", "remove", account])["changed"], false, "as often as one likes");
+    // What was written stays, under the id.
+    assert_eq!(bob.error(&["contact", "verify", account], b"").1, "contact_unknown");
+    let kept = bob.lines(&["read", &account[..12]]);
+    assert_eq!(
+        (kept.len(), &kept[0]["body"], &kept[0]["state"]),
+        (1, &"you do not know me".into(), &"delivered".into())
+    );
+    assert_eq!(bob.lines(&["read", account, "--peek"])[0]["state"], "read");
+    assert_eq!(bob.error(&["contact", "remove", "@nobody"], b"").1, "contact_unknown");
 }
 
 #[test]
@@ -351,6 +313,19 @@ fn a_damaged_store_is_refused_and_left_as_it_is() {
     assert!(!error["hint"].as_str().unwrap().is_empty());
     assert_eq!(std::fs::read(&store).unwrap(), bytes);
     assert_eq!(alice.error(&["init", "--no-passphrase"], b"").0, 6, "nothing is overwritten");
+}
+
+#[test]
+fn a_store_without_a_byte_is_damage_and_no_place_for_a_new_account() {
+    let alice = Person::new("alice");
+    let store = alice.home().join("kith.redb");
+    std::fs::write(&store, b"").unwrap();
+    for args in [&["run", "--no-mdns"][..], &["init", "--no-passphrase"], &["init", "--passphrase-file", "-"]] {
+        let (exit, code, error) = alice.error(args, b"correct horse\n");
+        assert_eq!((exit, code.as_str()), (9, "store_corrupt"), "{args:?}: {error}");
+        assert!(!error["hint"].as_str().unwrap().is_empty());
+        assert_eq!(std::fs::metadata(&store).unwrap().len(), 0, "{args:?} wrote");
+    }
 }
 
 /// Starts the demo with its folders under one of the test's.

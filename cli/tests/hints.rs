@@ -1,0 +1,168 @@
+//! Hints are commands: what stands in one can be typed as it stands, wherever the profile lies.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "support/person.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod person;
+
+use person::{Person, pair};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::{TempDir, tempdir};
+
+/// A user of the XDG folders, whose paths hold a space.
+struct User {
+    dir: TempDir,
+    select: Vec<String>,
+}
+
+impl User {
+    fn new(select: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let dir = tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("r")).unwrap();
+        let select = select(dir.path());
+        Self { dir, select }
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
+        let folder = |name: &str| self.dir.path().join(name);
+        command.env_clear().env("HOME", self.dir.path()).env("XDG_RUNTIME_DIR", folder("r"));
+        command.env("XDG_DATA_HOME", folder("my data")).env("XDG_CONFIG_HOME", folder("my settings"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kith"));
+        command.args(&self.select).args(args);
+        self.at_home(command)
+    }
+
+    fn start(&self) -> Child {
+        let args = ["run", "--json", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+        let mut child = self.command(&args).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains(r#""event":"ready""#), "{line}");
+        child
+    }
+
+    /// Types a line as the user would.
+    fn types(&self, line: &str) -> Output {
+        self.at_home(shell(line)).env("PATH", path()).output().unwrap()
+    }
+
+    /// The hint of what fails, the same with and without --json.
+    fn hint(&self, args: &[&str]) -> String {
+        let json = self.command(args).arg("--json").output().unwrap();
+        let hint = hint_of(&json);
+        let plain = String::from_utf8(self.command(args).output().unwrap().stderr).unwrap();
+        assert!(plain.ends_with(&format!("\n  try: {hint}\n")), "{plain}");
+        hint
+    }
+}
+
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", line]);
+    command
+}
+
+/// Where `kith` is found by its name.
+fn path() -> String {
+    Path::new(env!("CARGO_BIN_EXE_kith")).parent().unwrap().display().to_string()
+}
+
+fn hint_of(output: &Output) -> String {
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    error["error"]["hint"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_hints_of_a_profile_work_wherever_it_lies() {
+    let default = User::new(|_| Vec::new());
+    let named = User::new(|_| vec!["--profile".into(), "work".into()]);
+    let home = User::new(|dir| vec!["--home".into(), dir.join("my home").display().to_string()]);
+    let quoted = format!("kith --home '{}/my home'", home.dir.path().display());
+    for (user, kith) in [(default, "kith".to_owned()), (named, "kith --profile work".to_owned()), (home, quoted)] {
+        assert_eq!(user.hint(&["run"]), format!("{kith} init"));
+        assert_eq!(user.hint(&["send", "@bob", "hi"]), format!("{kith} init, then {kith} run"));
+        let made = user.types(&format!("{kith} init --no-passphrase --name alice"));
+        assert!(made.status.success());
+        let told = String::from_utf8(made.stderr).unwrap();
+        assert!(told.contains(&format!("Next: {kith} run\n")), "{told}");
+        assert_eq!(user.hint(&["init", "--no-passphrase"]), format!("{kith} run"));
+        assert_eq!(user.hint(&["status"]), format!("{kith} run"));
+
+        let mut daemon = user.start();
+        let hint = user.hint(&["run", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+        assert_eq!(hint, format!("{kith} stop"));
+        let list = user.command(&["contact", "list"]).output().unwrap();
+        assert_eq!(String::from_utf8(list.stdout).unwrap(), format!("nobody yet: {kith} contact add CODE\n"));
+        let stopped = user.types(&hint);
+        assert_eq!(String::from_utf8(stopped.stdout).unwrap(), "stopped\n", "{hint}");
+        assert!(daemon.wait().unwrap().success());
+
+        let doctor = user.command(&["doctor", "--json"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+        let check = report["items"].as_array().unwrap().iter().find(|c| c["name"] == "daemon").unwrap().clone();
+        assert_eq!(check["fix"], format!("{kith} run"));
+    }
+}
+
+#[test]
+fn hints_about_people_name_them_so_that_they_are_found() {
+    let (alice, bob) = pair();
+    let mut carol = Person::new("Carol C.");
+    carol.start(&["--bootstrap", &alice.address()]);
+    carol.ok(&["contact", "add", &alice.link()]);
+    carol.ok(&["send", alice.ok(&["me"])["account"].as_str().unwrap(), "let me in"]);
+    let stranger = loop {
+        if let Some(id) = alice.ok(&["contact", "requests"])["items"][0]["account"].as_str() {
+            break id.to_owned();
+        }
+    };
+    let types = |line: &str| {
+        let output = shell(line).env_clear().env("PATH", path()).env("HOME", alice.dir.path()).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let kith = format!("kith --home {}", alice.home().display());
+    let shown = String::from_utf8(alice.command(&["contact", "requests"]).output().unwrap().stdout).unwrap();
+    let accept = format!("{kith} contact accept {stranger}");
+    assert!(shown.contains(&accept) && shown.contains(&format!("{kith} contact block {stranger}")), "{shown}");
+
+    let refused = |to: &str, code: &str, expected: &str| {
+        let (_, got, error) = alice.error(&["send", to, "hi"], b"");
+        assert_eq!((got.as_str(), error["hint"].as_str()), (code, Some(expected)));
+    };
+    refused(&stranger, "not_permitted", &accept);
+    types(&accept);
+    alice.ok(&["send", &stranger, "come in"]);
+    // With the name that was kept when they were accepted, with a plain one, and with one that a shell would take apart.
+    for (name, handle) in [(None, "'@Carol C.'"), (Some("carol"), "@carol"), (Some("it's Carol"), r"'@it'\''s Carol'")]
+    {
+        if let Some(name) = name {
+            alice.ok(&["contact", "rename", &stranger, name]);
+        }
+        alice.ok(&["contact", "block", &stranger]);
+        let unblock = format!("{kith} contact unblock {handle}");
+        refused(&stranger, "blocked", &unblock);
+        types(&unblock);
+        alice.ok(&["send", &stranger, "unblocked"]);
+    }
+
+    // The command that verify shows compares, once the digits stand in it.
+    let shown = String::from_utf8(alice.command(&["contact", "verify", "@bob"]).output().unwrap().stdout).unwrap();
+    let line = shown.lines().last().unwrap().trim().to_owned();
+    assert!(line.starts_with(&format!("{kith} contact verify ")) && line.ends_with(" --code DIGITS"), "{shown}");
+    let digits: String = bob.ok(&["contact", "verify", "@alice"])["safety_number"]
+        .as_str()
+        .unwrap()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    assert!(types(&line.replace("DIGITS", &digits)).ends_with("verified\n"));
+}
