@@ -197,7 +197,7 @@ fn a_secret_is_never_asked_for_without_a_terminal() {
 fn settings_are_shown_set_and_checked() {
     let place = Place::new();
     let show: Value = serde_json::from_slice(&place.kith(&["config", "show", "--json"]).stdout).unwrap();
-    assert_eq!((&show["v"], show["items"].as_array().unwrap().len()), (&1.into(), 6));
+    assert_eq!((&show["v"], show["items"].as_array().unwrap().len()), (&1.into(), 7));
     assert!(place.kith(&["config", "set", "network.mdns", "off"]).status.success());
     let get: Value = serde_json::from_slice(&place.kith(&["config", "get", "network.mdns", "--json"]).stdout).unwrap();
     assert_eq!((&get["value"], &get["set"]), (&false.into(), &true.into()));
