@@ -44,6 +44,11 @@ impl Folder {
         self.home.join("kith.redb")
     }
 
+    /// The person's store while it is being made.
+    fn making(&self) -> PathBuf {
+        self.home.join("kith.redb.making")
+    }
+
     /// The store of what the network node keeps for others and knows of them.
     pub fn network(&self) -> PathBuf {
         self.home.join("network.redb")
@@ -98,8 +103,21 @@ pub fn create(home: &Path, name: &str, key: &Key) -> Result<Created, UserError> 
     let told = |error| explain(&error, home);
     private_folder(home).map_err(told)?;
     let _lock = lock(home).map_err(told)?;
-    let store = Store::create(Disk::File(folder.store()), &folder.unlock(key), &mut rng).map_err(told)?;
+    if Disk::File(folder.store()).exists().map_err(told)? {
+        return Err(told(Error::Exists));
+    }
+    // Made beside its place and moved there whole: a maker that dies leaves nothing that looks like a profile.
+    let making = folder.making();
+    let io = |error: std::io::Error| told(error.into());
+    match std::fs::remove_file(&making) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let store = Store::create(Disk::File(making.clone()), &folder.unlock(key), &mut rng).map_err(told)?;
     let created = create_profile(&store, name, Clock::system().now(), &mut rng).map_err(told)?;
+    store.close().map_err(told)?;
+    std::fs::rename(&making, folder.store()).map_err(io)?;
+    std::fs::File::open(home).and_then(|folder| folder.sync_all()).map_err(io)?;
     Ok(Created {
         account: created.account.to_string(),
         device: created.device.to_string(),

@@ -31,7 +31,7 @@ impl Disk {
     ///
     /// # Errors
     /// `Corrupt` for a file without a byte: a store is put in place whole, so what was one has lost everything.
-    pub(crate) fn exists(&self) -> Result<bool, Error> {
+    pub fn exists(&self) -> Result<bool, Error> {
         match self {
             Self::File(path) => match fs::metadata(path) {
                 Ok(meta) if meta.len() == 0 => Err(Error::Corrupt(Damage::Pages)),
