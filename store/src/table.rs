@@ -12,7 +12,9 @@ mod setting;
 pub use contact::{AccountDevices, CodeReach, Contact, ContactNumber, ContactState, Device, PeerDevice};
 pub use identity::Identity;
 pub use log::{Counters, Event, Idempotency};
-pub use message::{ChainLink, Deliveries, Delivery, Message, MessageRef, Place, PlaceHead, Progress, Seen, StepTaken};
+pub use message::{
+    ChainLink, Deliveries, Delivery, Dropped, Message, MessageRef, Place, PlaceHead, Progress, Seen, StepTaken,
+};
 pub use network::{HeldRecord, LearnedPeer};
 pub use outbox::{Cargo, Due, DueWhat, Outbox, OutboxOf, OutboxState, ReceiptsOf};
 pub use own::{FirstSeen, OneTimeRow, OwnCertificates, OwnEmptied, OwnIdentity, OwnPool, OwnProfile, SessionsRow};
@@ -86,6 +88,8 @@ pub enum Table {
     ReceiptsOf = 30,
     /// Reach secrets of codes that contacts did not confirm.
     CodeReach = 31,
+    /// Messages that were dropped with their request.
+    Dropped = 32,
 }
 
 impl Table {

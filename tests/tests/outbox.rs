@@ -235,3 +235,25 @@ fn what_was_read_is_told_only_by_who_shares_it() {
     assert_eq!(format!("{:?}", bench.state(0, &later)), "Delivered");
     assert_eq!(format!("{:?}", bench.state(0, &to_other)), "Delivered");
 }
+
+#[test]
+fn receipts_that_wait_say_all_that_was_read_as_well() {
+    let mut bench = Bench::friends(713, 2);
+    bench.nodes[1].share_read = true;
+    bench.restart(1);
+    bench.wait(MINUTE);
+    bench.fate(|from, _, _| if from == 1 { Fate::Lost } else { Fate::Arrives });
+    let conversation = bench.nodes[0].account;
+    let ids: Vec<_> = (0..60)
+        .map(|n| {
+            let id = bench.say(0, 1, &format!("{n}"));
+            bench.act(1, Command::MarkRead { conversation, up_to: None }).unwrap();
+            id
+        })
+        .collect();
+    assert!(bench.nodes[1].outbox_rows() <= 16);
+    bench.fate(|_, _, _| Fate::Arrives);
+    bench.wait(HOUR);
+    let unread = ids.iter().filter(|id| format!("{:?}", bench.state(0, id)) != "Read").count();
+    assert_eq!(unread, 0);
+}

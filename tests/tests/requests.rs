@@ -12,7 +12,9 @@ use kith_protocol::{
 };
 use kith_store::{
     Row, Rows,
-    table::{ChainLink, Contact, ContactNumber, ContactState, Counters, FirstSeen, Message, MessageRef, PlaceHead},
+    table::{
+        ChainLink, Contact, ContactNumber, ContactState, Counters, Dropped, FirstSeen, Message, MessageRef, PlaceHead,
+    },
 };
 use kith_tests::bench::{Bench, DAY, Forger, HOUR, MINUTE, Target};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -188,10 +190,25 @@ fn a_request_that_is_removed_or_lapses_leaves_no_text_and_does_not_come_back_by_
             forger.seal(&Target::known_to(&bench.nodes[0], &bench.nodes[1], content.sent_at), &content, bench.now);
         assert_eq!(bench.hand(0, 1, frame), Some(Verdict::Accepted));
         assert!(bench.nodes[1].contacts().is_empty() && all::<Message>(&bench).is_empty());
-        assert_eq!(all::<MessageRef>(&bench).len(), 2, "the ids are known");
+        assert_eq!(all::<Dropped>(&bench).len(), 2, "they are known");
+        assert!(all::<MessageRef>(&bench).is_empty());
         bench.wait(62 * DAY);
-        assert!(all::<MessageRef>(&bench).is_empty(), "and forgotten once no envelope of theirs could open");
+        assert!(all::<Dropped>(&bench).is_empty(), "and forgotten once no envelope of theirs could open");
     }
+}
+
+#[test]
+fn what_was_dropped_with_a_request_is_stored_if_it_comes_again_once_its_author_is_accepted() {
+    let mut bench = stranger(613);
+    let dropped = bench.say(0, 1, "dropped");
+    bench.wait(HOUR);
+    let account = bench.nodes[0].account;
+    bench.act(1, Command::ContactRemove { account }).unwrap();
+    assert_eq!(bench.nodes[1].message(&dropped), None);
+    bench.add(1, 0).unwrap();
+    bench.wait(8 * DAY);
+    assert_eq!(bench.texts(1, 0), ["dropped"], "confirmed and not there: {:?}", bench.state(0, &dropped));
+    assert_eq!(format!("{:?}", bench.state(0, &dropped)), "Delivered");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use kith_protocol::{
 use kith_store::{
     Range, Row, Rows,
     table::{
-        AccountDevices, ChainLink, CodeReach, Contact, ContactNumber, ContactState, Device, DueWhat, Message,
+        AccountDevices, ChainLink, CodeReach, Contact, ContactNumber, ContactState, Device, Dropped, DueWhat, Message,
         MessageRef, Outbox, OutboxOf, Place, PlaceHead, Progress, SessionsRow,
     },
 };
@@ -267,10 +267,17 @@ impl App {
             if w.get::<ChainLink>(&link)?.is_some_and(|link| link.id == message.id) {
                 w.delete::<ChainLink>(&link)?;
             }
+            // Should its author be accepted after all, it is stored like any other when it comes again.
             if let Some(mut known) = w.get::<MessageRef>(&MessageRef::key_of(&message.id))? {
+                known.accounts.retain(|author| author != account);
                 known.at.retain(|(.., at, order)| (*at, *order) != (place, message.order));
-                w.put(&known)?;
+                if known.accounts.is_empty() {
+                    w.delete::<MessageRef>(&MessageRef::key_of(&message.id))?;
+                } else {
+                    w.put(&known)?;
+                }
             }
+            w.put(&Dropped { id: message.id, account: *account })?;
             let known_until = w.now.plus_days(u64::from(limits::PREKEY_RETENTION_DAYS));
             w.schedule(known_until, DueWhat::Forget(message.id))?;
             dropped += u64::from(message.progress != Progress::Read);

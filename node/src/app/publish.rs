@@ -24,8 +24,8 @@ use kith_protocol::{
 use kith_store::{
     Error, Writes,
     table::{
-        Contact, ContactState, Device, Due, DueWhat, Idempotency, Outbox, OutboxState, OwnCertificates, OwnEmptied,
-        OwnPool, OwnProfile, Seen,
+        Cargo, Contact, ContactState, Device, Due, DueWhat, Idempotency, Outbox, OutboxState, OwnCertificates,
+        OwnEmptied, OwnPool, OwnProfile, Seen,
     },
 };
 use rand_core::{CryptoRng, Rng as _};
@@ -117,15 +117,15 @@ impl App {
             profile.latest = w.now;
             w.put(&profile)?;
         }
-        if !self.doubts_clock(w, &profile)? {
-            let doubt = self.clock_doubt(&profile, w.now);
-            if self.may_pin(&profile, doubt, w.now) {
-                profile.latest = profile.latest.max(w.now);
-            }
+        let doubt = self.clock_doubt(&profile, w.now);
+        if !self.doubts_clock(w, &profile)? && self.may_pin(&profile, doubt, w.now) {
+            profile.latest = profile.latest.max(w.now);
+        }
+        if !doubt.is_some_and(ClockDoubt::forbids_publishing) {
             // The net task has only records that were published since it started: without them nobody could ask us.
             profile.published_at = None;
-            w.put(&profile)?;
         }
+        w.put(&profile)?;
         self.renew_timetable(w)?;
         let banned = profile.banned.iter().cloned().map(PeerName).collect();
         w.effects().net.push(NetCommand::Block { peers: banned });
@@ -204,6 +204,13 @@ impl App {
     pub(super) fn clock_doubt(&self, profile: &OwnProfile, now: Timestamp) -> Option<ClockDoubt> {
         let leapt = self.leapt_at.filter(|at| now < at.plus_millis(LEAP_GRACE_MS)).map(|_| ClockDoubt::Leapt);
         if self.accept_clock { None } else { ClockDoubt::of(profile, now).or(leapt) }
+    }
+
+    /// Whether messages may disappear now: a machine that slept for some days keeps nobody's text longer for it.
+    pub(super) fn may_vanish(&self, w: &Work<'_>) -> Result<bool, Halt> {
+        let profile = self.profile(w)?;
+        let doubt = self.clock_doubt(&profile, w.now);
+        Ok(doubt.is_none_or(|doubt| doubt == ClockDoubt::Leapt) && self.may_pin(&profile, doubt, w.now))
     }
 
     /// Whether the moment becomes the latest this profile has seen: after a leap of a month only once it has lasted.
@@ -459,6 +466,12 @@ impl App {
         Ok(())
     }
 
+    /// Whether a row carries a message that disappears by its author's will.
+    fn has_own_term(&self, w: &Work<'_>, row: &Outbox) -> Result<bool, Halt> {
+        let Cargo::Message(id) = &row.cargo else { return Ok(false) };
+        Ok(self.own_message(w, id)?.is_none_or(|message| message.expires_at.is_some()))
+    }
+
     /// Looks at an outbox row because it is due; a clock that is not believed makes nothing lapse.
     pub(super) fn outbox_due(&self, w: &mut Work<'_>, id: u64) -> Result<(), Halt> {
         let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(id))? else { return Ok(()) };
@@ -472,12 +485,13 @@ impl App {
         }
         match self.clock_doubt(&self.profile(w)?, w.now) {
             None => self.attempt(w, id),
-            Some(ClockDoubt::Leapt) => {
+            Some(ClockDoubt::Leapt) if !self.has_own_term(w, &row)? => {
                 // What lapsed while the machine slept gets a last try.
                 row.expires_at = w.now.plus_millis(LEAP_GRACE_MS);
                 w.put(&row)?;
                 self.attempt(w, id)
             }
+            Some(ClockDoubt::Leapt) => self.attempt(w, id),
             Some(_) => {
                 let before = row.clone();
                 row.due_at = w.now.plus_millis(HOUSEKEEPING_MS);

@@ -17,8 +17,8 @@ use kith_store::{
 
 /// Receipts on their way to one device at once; what is owed meanwhile waits and gathers.
 const FLYING_MAX: usize = 4;
-/// Receipts that wait for or fly to one device. What is owed beyond them is dropped: it is owed again when the message
-/// comes again, as it does until it is confirmed.
+/// Receipts that wait for or fly to one device. What is owed beyond them is dropped: that a message was delivered is owed
+/// again when the message comes again, as it does until it is confirmed; that it was read is not.
 const ROWS_MAX: usize = 16;
 /// How long a receipt gathers while others fly, in milliseconds.
 const GATHER_MS: u64 = 200;
@@ -40,21 +40,17 @@ impl App {
             return Ok(());
         }
         let Waiting { mut row, mut flying, open } = self.waiting_receipts(w, &device)?;
-        let mut receipt = Receipt::default();
-        let mut open = match open {
-            Some((outbox, said)) => {
-                receipt = said;
-                Some(outbox)
-            }
-            None => None,
+        // What the open one said comes first, so that it never says less.
+        let (mut open, mut marks) = match open {
+            Some((outbox, said)) => (Some(outbox), marks_of(&said)),
+            None => (None, Vec::new()),
         };
-        for owed in owed {
-            let list = if owed.read { &mut receipt.read.ids } else { &mut receipt.delivered.ids };
-            if !list.contains(&owed.message) {
-                list.push(owed.message);
+        for mark in owed.iter().map(|owed| (owed.message, owed.read)) {
+            if !marks.contains(&mark) {
+                marks.push(mark);
             }
         }
-        for part in parts(&receipt) {
+        for part in marks.chunks(limits::RECEIPT_ENTRIES_MAX).map(receipt_of) {
             let id = match open.take() {
                 Some(outbox) => self.put_receipt(w, &contact, outbox, part)?,
                 None if row.rows.len() >= ROWS_MAX => break,
@@ -68,7 +64,7 @@ impl App {
                 self.attempt(w, id)?;
                 flying += 1;
             } else {
-                self.put_off(w, id, GATHER_MS)?;
+                self.gather(w, id)?;
             }
         }
         w.put(&row)
@@ -102,6 +98,14 @@ impl App {
         outbox.tries = 0;
         w.put(&outbox)?;
         Ok(outbox.id)
+    }
+
+    /// Lets a receipt wait for what else is owed, once: it does not wait longer for coming anew.
+    fn gather(&self, w: &mut Work<'_>, id: u64) -> Result<(), Halt> {
+        match w.get::<Outbox>(&Outbox::key_of(id))? {
+            Some(row) if row.due_at <= w.now => self.put_off(w, id, GATHER_MS),
+            _ => Ok(()),
+        }
     }
 
     /// Takes a receipt for messages of ours.
@@ -138,13 +142,17 @@ fn says(outbox: &Outbox) -> Option<Receipt> {
     }
 }
 
-/// Splits a receipt so that each part fits.
-fn parts(receipt: &Receipt) -> Vec<Receipt> {
-    let marks = |ids: &[MessageId]| Marks { ids: ids.to_vec(), ranges: Vec::new() };
-    let delivered = receipt.delivered.ids.chunks(limits::RECEIPT_ENTRIES_MAX);
-    let read = receipt.read.ids.chunks(limits::RECEIPT_ENTRIES_MAX);
-    delivered
-        .map(|ids| Receipt { delivered: marks(ids), ..Receipt::default() })
-        .chain(read.map(|ids| Receipt { read: marks(ids), ..Receipt::default() }))
-        .collect()
+/// What a receipt says of each message: delivered, or read.
+fn marks_of(receipt: &Receipt) -> Vec<(MessageId, bool)> {
+    let delivered = receipt.delivered.ids.iter().map(|id| (*id, false));
+    delivered.chain(receipt.read.ids.iter().map(|id| (*id, true))).collect()
+}
+
+/// The receipt that says so much.
+fn receipt_of(marks: &[(MessageId, bool)]) -> Receipt {
+    let ids = |read| marks.iter().filter(|mark| mark.1 == read).map(|mark| mark.0).collect();
+    Receipt {
+        delivered: Marks { ids: ids(false), ranges: Vec::new() },
+        read: Marks { ids: ids(true), ranges: Vec::new() },
+    }
 }

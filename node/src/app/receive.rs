@@ -23,7 +23,8 @@ use kith_protocol::{
 use kith_store::{
     Rows,
     table::{
-        ChainLink, Contact, ContactState, Device, Message, MessageRef, Place, PlaceHead, Progress, Seen, SessionsRow,
+        ChainLink, Contact, ContactState, Device, Dropped, Message, MessageRef, Place, PlaceHead, Progress, Seen,
+        SessionsRow,
     },
 };
 
@@ -85,7 +86,7 @@ impl App {
         let keys = self.keys(w)?;
         let body = match envelope::open(&frame.envelope, |day| keys.mailbox(day)) {
             Ok(body) => body,
-            Err(error) => return Ok(Err(NotTaken::Refused(self.blame(w, error)?))),
+            Err(error) => return Ok(Err(NotTaken::Refused(self.blame(w, from, error)?))),
         };
         let inbound = match Inbound::decode(&body) {
             Ok(inbound) => inbound,
@@ -146,7 +147,12 @@ impl App {
 
     /// Whose fault it is that an envelope did not open: no device that follows its clock names a day for which nobody ever
     /// had a key, or none has one any more.
-    fn blame(&self, w: &Work<'_>, error: envelope::OpenError) -> Result<Fault, Halt> {
+    fn blame(&self, w: &Work<'_>, from: &PeerName, error: envelope::OpenError) -> Result<Fault, Halt> {
+        // A profile put back has another key of today than the one it published: its contacts cannot know.
+        let known = || w.get::<kith_store::table::PeerDevice>(&kith_store::table::PeerDevice::key_of(&from.0));
+        if error == envelope::OpenError::NotAuthentic && known()?.is_some() {
+            return Ok(Fault::Transient);
+        }
         let envelope::OpenError::UnknownDay(day) = error else { return Ok(error.fault()) };
         let today = w.now.day();
         let plausible = day <= today.plus(1) && today <= day.plus(limits::PREKEY_RETENTION_DAYS + 1);
@@ -215,6 +221,9 @@ impl App {
     /// and seals it again for as long as it has no receipt.
     fn was_dropped(&self, w: &Work<'_>, sender: Option<&Contact>, content: &Content) -> Result<bool, Halt> {
         let Some(removed) = sender.filter(|c| c.state == ContactState::Removed) else { return Ok(false) };
+        if w.get::<Dropped>(&Dropped::key_of(&content.id, &removed.account))?.is_some() {
+            return Ok(true);
+        }
         let known = w.get::<MessageRef>(&MessageRef::key_of(&content.id))?;
         Ok(known.is_some_and(|known| known.accounts.contains(&removed.account)))
     }

@@ -13,8 +13,8 @@ use crate::api::{
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, limits};
 use kith_store::table::{
-    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, Device, DueWhat, Message, MessageRef, Outbox,
-    OutboxState, Place, PlaceHead, Progress, StepTaken,
+    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, Device, Dropped, DueWhat, Message, MessageRef,
+    Outbox, OutboxState, Place, PlaceHead, Progress, StepTaken,
 };
 use rand_core::Rng as _;
 
@@ -219,7 +219,7 @@ impl App {
     /// Removes a message that vanishes, wherever it stands.
     pub(super) fn vanish(&self, w: &mut Work<'_>, id: MessageId) -> Result<(), Halt> {
         let Some(mut found) = w.get::<MessageRef>(&MessageRef::key_of(&id))? else { return Ok(()) };
-        if self.clock_doubt(&self.profile(w)?, w.now).is_some() {
+        if !self.may_vanish(w)? {
             return w.schedule(w.now.plus_millis(CLOCK_PAUSE_MS), DueWhat::Vanish(id));
         }
         let mut kept = Vec::new();
@@ -253,15 +253,15 @@ impl App {
         w.put(&found)
     }
 
-    /// Forgets the id of a message that was dropped, unless another one has it.
+    /// Forgets that a message was dropped: no envelope of it opens any more.
     pub(super) fn forget_id(&self, w: &mut Work<'_>, id: MessageId) -> Result<(), Halt> {
         if self.clock_doubt(&self.profile(w)?, w.now).is_some() {
             return w.schedule(w.now.plus_millis(CLOCK_PAUSE_MS), DueWhat::Forget(id));
         }
-        match w.get::<MessageRef>(&MessageRef::key_of(&id))? {
-            Some(found) if found.at.is_empty() => w.delete::<MessageRef>(&MessageRef::key_of(&id)),
-            _ => Ok(()),
+        for dropped in w.rows().group::<Dropped>(id.as_bytes())? {
+            w.delete::<Dropped>(&Dropped::key_of(&id, &dropped.account))?;
         }
+        Ok(())
     }
 }
 

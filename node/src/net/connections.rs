@@ -30,6 +30,10 @@ const BACKGROUND_DIALS: usize = 16;
 /// How often bootstrap and known peers are dialled while few are connected.
 const BOOTSTRAP_EVERY: Duration = Duration::from_secs(15);
 
+/// Within what time two connections that a peer makes may be of one moment: it dials several addresses.
+const TWICE_WITHIN: Duration = Duration::from_secs(1);
+/// Within what time a connection of ours and one of the peer's may be of one moment: both dialled, over a slow network.
+const MUTUAL_WITHIN: Duration = Duration::from_secs(2);
 /// Characters kept of what a peer calls its run.
 const RUN_MAX: usize = 32;
 
@@ -59,15 +63,22 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Notes which run of the peer speaks on a connection; returns the connections of its earlier runs, which it does not
-    /// have any more.
+    /// Notes which run of the peer speaks on a connection; returns the connections that the peer does not have any more:
+    /// those of its earlier runs, and those that it cannot know of since it dialled again. Young ones of the same run stay:
+    /// it may have dialled two addresses at the same moment, or both sides each other.
     fn identified(&mut self, id: ConnectionId, run: &str) -> Vec<ConnectionId> {
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         let run: String = run.chars().take(RUN_MAX).collect();
         connection.run = Some(run.clone());
-        let since = connection.since;
-        let other = |c: &Connection| c.since <= since && c.run.as_ref().is_some_and(|other| *other != run);
-        self.connections.iter().filter(|(_, c)| other(c)).map(|(id, _)| *id).collect()
+        let (since, dialled) = (connection.since, connection.incoming);
+        let gone = |c: &Connection| {
+            let young = if c.incoming { TWICE_WITHIN } else { MUTUAL_WITHIN };
+            let earlier_run = c.since <= since && c.run.as_ref().is_some_and(|other| *other != run);
+            // It dialled although it had this one: it has lost it. Only the dialled side concludes that, so that the two
+            // never close one each.
+            earlier_run || (dialled && since.saturating_sub(c.since) >= young)
+        };
+        self.connections.iter().filter(|(other, c)| **other != id && gone(c)).map(|(id, _)| *id).collect()
     }
 }
 
@@ -77,6 +88,8 @@ pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) address: Multiaddr,
     pub(crate) reach: Reach,
+    /// Whether the peer dialled.
+    incoming: bool,
     since: Moment,
     /// What the peer calls its run: another one at each start.
     run: Option<String>,
@@ -235,7 +248,14 @@ impl Net {
         let remote = translate::without_peer(endpoint.get_remote_address().clone());
         let reach = translate::reach(&remote);
         let transport = translate::transport(&remote);
-        let connection = Connection { transport, address: remote.clone(), reach, since: now, run: None };
+        let connection = Connection {
+            transport,
+            address: remote.clone(),
+            reach,
+            incoming: endpoint.is_listener(),
+            since: now,
+            run: None,
+        };
         let live = self.connections.live.entry(peer).or_default();
         live.connections.insert(id, connection);
         let first = live.connections.len() == 1;
@@ -325,6 +345,10 @@ impl Net {
     pub(crate) fn on_ping(&mut self, event: &ping::Event) {
         if let Some(live) = self.connections.live.get_mut(&event.peer) {
             live.rtt = event.result.as_ref().ok().copied().or(live.rtt);
+        }
+        if let Err(ping::Failure::Timeout | ping::Failure::Other { .. }) = event.result {
+            // Nobody is at the other end any more: what waits on it goes another way.
+            self.swarm.close_connection(event.connection);
         }
     }
 }

@@ -116,6 +116,10 @@ impl Net {
             return true;
         }
         let mine = self.deliveries.waiting.get(peer).map_or(0, VecDeque::len);
+        let first = mine == 0 && !self.deliveries.windows.contains_key(peer);
+        if first && self.deliveries.total < 2 * self.config.limits.outbound_total {
+            return true;
+        }
         let most = self.deliveries.waiting.values_mut().max_by_key(|waiting| waiting.len());
         let Some(newest) = most.filter(|most| most.len() > mine + 1).and_then(VecDeque::pop_back) else { return false };
         self.deliveries.total -= 1;

@@ -114,7 +114,8 @@ impl PrekeyPool {
             next.mailbox_key = same.clone();
         }
         let mut old = std::mem::replace(&mut self.current, next);
-        old.delete_after = Some(now.plus_days(u64::from(PREKEY_RETENTION_DAYS)));
+        // A clock that is behind takes nothing off the time for which others may use them.
+        old.delete_after = Some(now.max(old.made).plus_days(u64::from(PREKEY_RETENTION_DAYS)));
         self.retired.push(old);
         let excess = self.retired.len().saturating_sub(RETIRED_MAX);
         self.retired.drain(..excess);

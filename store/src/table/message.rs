@@ -136,6 +136,31 @@ impl Row for MessageRef {
     }
 }
 
+/// A message that went with the request it came with: as long as its author stays removed it makes no new one.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The message.
+    pub id: MessageId,
+    /// Its author.
+    pub account: AccountId,
+}
+
+impl Dropped {
+    /// Key of an author's message; the message is the group.
+    pub fn key_of(id: &MessageId, account: &AccountId) -> Key {
+        Key::new(id.as_bytes(), account.as_bytes())
+    }
+}
+
+impl Row for Dropped {
+    const TABLE: Table = Table::Dropped;
+    const VERSION: u8 = 1;
+
+    fn key(&self) -> Key {
+        Self::key_of(&self.id, &self.account)
+    }
+}
+
 /// The chain of one sender device in one place: finds neighbours, and tells what is missing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChainLink {

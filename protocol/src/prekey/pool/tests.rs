@@ -134,3 +134,13 @@ fn the_stored_form_restores_every_key_and_says_nothing_in_debug() {
     let shown = format!("{pool:?} {:?} {:?}", pool.to_stored(), pool.current());
     assert!(!shown.contains("DhSecret") && !shown.contains("Secret<"), "{shown}");
 }
+
+#[test]
+fn r_pre_1_a_clock_that_was_behind_for_a_while_shortens_no_retention() {
+    let (mut pool, mut rng) = pool();
+    let published = pool.current().id();
+    assert!(pool.rotate(NOW.minus_millis(90 * 86_400_000), &mut rng));
+    pool.rotate(day(1), &mut rng);
+    assert!(pool.delete_expired(true, day(60)).iter().all(|id| *id != published));
+    assert!(pool.by_id(published).is_some());
+}
