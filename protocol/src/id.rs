@@ -96,6 +96,22 @@ id!(
     ChannelId, 32
 );
 id!(
+    /// Names a relay: the Ed25519 public key that signs its custody receipts, 32 bytes. No transport key: that may rotate.
+    RelayId, 32
+);
+id!(
+    /// Names a mailbox: the Ed25519 public key under which its owner registered it, made for one relay alone, 32 bytes.
+    MailboxId, 32
+);
+id!(
+    /// Names a mailbox for a day to those who may deposit: derived, so that nobody else can link two of them, 16 bytes.
+    Tag, 16
+);
+id!(
+    /// Names a descriptor that a relay keeps: derived from the contact code and the relay, 32 bytes.
+    KeptId, 32
+);
+id!(
     /// Names a session between two devices: the first 16 bytes of its handshake transcript's hash.
     SessionId, 16
 );

@@ -19,5 +19,8 @@ mod time;
 pub mod wire;
 
 pub use fault::Fault;
-pub use id::{AccountId, ChannelId, DeviceId, EnvelopeId, MessageId, ParseIdError, RecordKey, SessionId};
+pub use id::{
+    AccountId, ChannelId, DeviceId, EnvelopeId, KeptId, MailboxId, MessageId, ParseIdError, RecordKey, RelayId,
+    SessionId, Tag,
+};
 pub use time::{Day, Timestamp};

@@ -121,6 +121,45 @@ pub const UNANSWERED_SESSION_MS: u64 = 30 * DAY_MS;
 /// Milliseconds between two "cannot open" answers to one device.
 pub const CANNOT_OPEN_INTERVAL_MS: u64 = 3_600_000;
 
+// --- mailboxes -------------------------------------------------------------------------------------------------------
+
+/// Days back for which a mailbox's tags are registered: as long as a sender's envelope may have been on its way.
+pub const TAG_DAYS_BACK: u32 = 31;
+/// Days ahead for which a mailbox's tags are registered: an owner may be off that long.
+pub const TAG_DAYS_AHEAD: u32 = 62;
+/// Tags in one registration: every day back and ahead and today, for each class.
+pub const TAGS_MAX: usize = (TAG_DAYS_BACK + 1 + TAG_DAYS_AHEAD) as usize * 3;
+/// Days that a grant is good for at most.
+pub const GRANT_DAYS_MAX: u64 = 90;
+/// Revoked grants that a relay remembers for one mailbox until they would have ended by themselves.
+pub const REVOKED_MAX: usize = 1_024;
+/// Envelopes in one acknowledgement.
+pub const ACKNOWLEDGED_MAX: usize = 256;
+/// One-time keys that a relay keeps for one mailbox.
+pub const POOL_KEYS_MAX: usize = 100;
+/// Fewer one-time keys than this at a relay are made up again.
+pub const POOL_KEYS_LOW: usize = 40;
+/// One-time keys that one grant may take in a day.
+pub const POOL_DAILY: u32 = 8;
+/// Longest signed one-time key in bytes.
+pub const POOL_KEY_MAX: usize = 256;
+/// Milliseconds that a relay keeps an envelope unless asked for less: the mailbox time.
+pub const MAILBOX_TTL_MS: u64 = 30 * DAY_MS;
+/// Milliseconds that a relay keeps an envelope at most, by its operator's word.
+pub const MAILBOX_TTL_MAX_MS: u64 = 90 * DAY_MS;
+/// Days that a relay serves a descriptor it keeps; after seven of them it is shown as stale.
+pub const KEPT_DAYS: u64 = 30;
+/// Largest sealed descriptor at a relay in bytes.
+pub const KEPT_MAX: usize = DESCRIPTOR_MAX + 64;
+/// Envelopes in one page of a mailbox.
+pub const PAGE_ITEMS_MAX: usize = 64;
+/// Bytes of envelopes in one page of a mailbox: the largest envelope fits.
+pub const PAGE_BYTES_MAX: usize = 192 * 1024;
+/// Largest request to a relay in bytes: a deposit of the largest envelope with its grant and proof.
+pub const RELAY_REQUEST_MAX: usize = ENVELOPE_MAX + 2048;
+/// Largest answer of a relay in bytes: a page.
+pub const RELAY_ANSWER_MAX: usize = PAGE_BYTES_MAX + PAGE_ITEMS_MAX * 128 + 1024;
+
 // --- delivery -------------------------------------------------------------------------------------------------------
 
 /// Milliseconds after which an undelivered message expires, visibly.

@@ -6,4 +6,4 @@ mod grant;
 mod padding;
 
 pub use envelope::{EnvelopeBody, RoutingHeader};
-pub use grant::{Grant, MailboxAddress};
+pub use grant::{Class, Grant, MailboxAddress};

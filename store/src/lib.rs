@@ -40,6 +40,7 @@ mod guard;
 mod header;
 mod key;
 mod lock;
+pub mod mailbox;
 mod migrate;
 mod row;
 mod rows;

@@ -35,3 +35,33 @@ opaque!(
     /// A mailbox owner's signed permission to leave mail.
     Grant
 );
+
+/// Who a grant lets in. The number stands on the wire, in tags and in a relay's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Class {
+    /// Somebody the owner wrote with: proves a key.
+    Contact,
+    /// A member of a channel of the owner's: proves a key.
+    Member,
+    /// Whoever holds the contact code: the grant itself is the proof, and opens a small box.
+    Stranger,
+}
+
+impl Class {
+    /// All classes, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Contact, Self::Member, Self::Stranger];
+
+    /// The number that stands for it.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Contact => 1,
+            Self::Member => 2,
+            Self::Stranger => 3,
+        }
+    }
+
+    /// Reads a number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.number() == number)
+    }
+}
