@@ -60,14 +60,14 @@ pub const DESCRIPTOR_MAX: usize = 8 * 1024;
 pub const ADDRESSES_MAX: usize = 8;
 /// Mailboxes in a descriptor or introduction.
 pub const MAILBOXES_MAX: usize = 4;
-/// Largest mailbox address or grant in bytes: a signed statement of keys, times and amounts.
-pub const GRANT_MAX: usize = 512;
-/// Grants in an introduction.
-pub const GRANTS_MAX: usize = 8;
 /// Longest transport peer id in bytes: a multihash of a public key.
 pub const PEER_ID_MAX: usize = 64;
-/// Longest reference to a mailbox, and longest grant, in bytes.
-pub const MAILBOX_REF_MAX: usize = 512;
+/// Largest pass to a mailbox in bytes: relay, addresses, grant and secrets. Four fit a descriptor beside a usual log.
+pub const PASS_MAX: usize = 512;
+/// Addresses in a pass.
+pub const PASS_ADDRESSES_MAX: usize = 3;
+/// Largest signed grant in bytes: keys, times, amounts, signature.
+pub const GRANT_MAX: usize = 224;
 /// Largest prekey bundle in bytes: ML-KEM key, two X25519 keys, counters, signature.
 pub const BUNDLE_MAX: usize = 2048;
 /// Milliseconds from its beginning that a bundle is used at all: as long as a relay may serve a descriptor. Past its end,

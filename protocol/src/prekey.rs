@@ -8,6 +8,7 @@ pub mod one_time;
 pub mod pool;
 pub mod reading;
 pub mod record;
+pub mod relay_pool;
 pub mod sequence;
 
 pub use bundle::{Bundle, BundleParts, SUITE};
@@ -17,6 +18,7 @@ pub use one_time::{HandedKey, OneTimeKeys, StoredOneTimeKeys};
 pub use pool::{PrekeyPool, StoredPool};
 pub use reading::{Reading, readers_keys, readers_keys_for};
 pub use record::{RecordMeta, check_record, record_key_of, supersedes};
+pub use relay_pool::{RelayPool, StoredRelayPool, pool_key_id, verify_pool_key};
 
 #[cfg(test)]
 mod rules_test;

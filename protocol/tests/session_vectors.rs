@@ -114,7 +114,6 @@ impl Alice {
             reach_secret: ReachSecret::from_bytes([0xa4; 16]),
             hints: vec!["/ip4/192.0.2.1/tcp/4001".into()],
             mailboxes: Vec::new(),
-            grants: Vec::new(),
             name: "Alice".into(),
         };
         Payload {

@@ -380,7 +380,7 @@ fn code_error(error: contact_link::Error) -> UserError {
     let (code, hint) = match &error {
         E::Typo | E::NotACode | E::NoAccount => (Code::CodeTypo, "copy it again, or ask for the link"),
         E::Truncated { .. } => (Code::CodeTruncated, "copy the whole code: 90 characters that begin with kith1"),
-        E::WrongKind(_) => (Code::CodeWrongKind, "ask for their contact code: kith me"),
+        E::WrongKind { .. } => (Code::CodeWrongKind, "ask for their contact code: kith me"),
         E::UnknownVersion(_) => (Code::CodeUnknownVersion, "update kith"),
         E::BadHint(_) | E::TooManyHints => (Code::CodeBadHint, "use the code without the part after the question mark"),
     };

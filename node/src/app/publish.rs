@@ -302,7 +302,6 @@ impl App {
             peer_id: profile.peer.as_bytes(),
             addresses: &profile.addresses,
             mailboxes: &[],
-            stranger_grant: None,
             sequence: profile.descriptor_seq,
         };
         match parts.publish(&self.me.account, &reach, &certificates, w.now, w.rng) {

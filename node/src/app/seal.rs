@@ -122,7 +122,6 @@ impl App {
             reach_secret: ReachSecret::from_bytes(profile.reach),
             hints: hints(&profile),
             mailboxes: Vec::new(),
-            grants: Vec::new(),
             name: profile.name,
         })
     }

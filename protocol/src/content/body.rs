@@ -68,6 +68,8 @@ pub struct SessionControl {
     pub name: Option<String>,
     /// The sender's newest descriptor as an encoded record.
     pub descriptor: Option<Vec<u8>>,
+    /// Where the sender's mail may be left from now on: encoded passes, read by `mailbox::passes`. None left out: nowhere.
+    pub mailboxes: Option<Vec<Vec<u8>>>,
 }
 
 /// The sender could not open something of ours; what it never confirmed must be sent again.
@@ -133,6 +135,7 @@ impl SessionControl {
             reach_secret: self.reach_secret.as_ref().map(|s| s.as_bytes().to_vec()).unwrap_or_default(),
             name: self.name.clone(),
             descriptor: self.descriptor.clone().unwrap_or_default(),
+            mailboxes: self.mailboxes.clone().map(|passes| proto::content::Mailboxes { passes }),
         }
     }
 
@@ -151,7 +154,14 @@ impl SessionControl {
             secret => Some(ReachSecret::from_bytes(wire::fixed(secret)?)),
         };
         let descriptor = Some(wire.descriptor).filter(|d| !d.is_empty());
-        Ok(Self { one_time_keys, reach_secret, name: wire.name, descriptor })
+        let mailboxes = wire.mailboxes.map(|mailboxes| mailboxes.passes);
+        if let Some(passes) = &mailboxes {
+            at_most(passes, limits::MAILBOXES_MAX)?;
+            if passes.iter().any(|pass| pass.len() > limits::PASS_MAX) {
+                return Err(wire::Error::TooLarge { max: limits::PASS_MAX });
+            }
+        }
+        Ok(Self { one_time_keys, reach_secret, name: wire.name, descriptor, mailboxes })
     }
 }
 
@@ -170,7 +180,7 @@ impl fmt::Debug for Text {
 
 impl fmt::Debug for SessionControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { one_time_keys, reach_secret: _, name: _, descriptor: _ } = self;
+        let Self { one_time_keys, reach_secret: _, name: _, descriptor: _, mailboxes: _ } = self;
         write!(f, "SessionControl({} one-time keys)", one_time_keys.len())
     }
 }

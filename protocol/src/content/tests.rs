@@ -41,6 +41,7 @@ fn every_body() -> Vec<Body> {
             reach_secret: Some(ReachSecret::from_bytes([6; 16])),
             name: Some(String::new()),
             descriptor: Some(vec![1, 2, 3]),
+            mailboxes: Some(vec![vec![4; 9]]),
         }),
         Body::CannotOpen(CannotOpen { session: None }),
         Body::CannotOpen(CannotOpen { session: Some(SessionId::from_bytes([5; 16])) }),

@@ -46,6 +46,27 @@ labels! {
     /// Identifier of an envelope.
     ENVELOPE_ID = "envelope/id";
 
+    /// Grant signed by a mailbox key.
+    GRANT = "mailbox/grant";
+    /// Tag of a mailbox for a class and day.
+    TAG = "mailbox/tag";
+    /// Tag secret of a class, from the mailbox key.
+    TAG_SECRET = "mailbox/tag-secret";
+    /// Request to a relay, signed by a mailbox or depositor key.
+    MAILBOX_REQUEST = "mailbox/request";
+    /// Welcome signed by a relay.
+    WELCOME = "mailbox/welcome";
+    /// Custody receipt signed by a relay.
+    CUSTODY = "mailbox/custody";
+    /// Name of a descriptor that a relay keeps.
+    KEPT_ID = "mailbox/kept-id";
+    /// Key that seals a descriptor for a relay to keep.
+    KEPT_KEY = "mailbox/kept-key";
+    /// Nonce that a relay gives a peer.
+    MAILBOX_NONCE = "mailbox/nonce";
+    /// Order in which a sender tries the relays of a device.
+    RENDEZVOUS = "mailbox/rendezvous";
+
     /// Handshake transcript and key derivation.
     HANDSHAKE = "handshake";
     /// Root step with a Diffie-Hellman result alone.

@@ -6,6 +6,7 @@ mod hint;
 mod tidy;
 
 pub use code::{CodeKind, ContactCode, ReachSecret};
+pub(crate) use code::{decode as decode_code, encode as encode_code};
 pub(crate) use hint::is_plausible as is_address;
 pub use tidy::{is_dash, is_invisible};
 
@@ -33,13 +34,18 @@ pub enum Error {
         want: usize,
     },
     /// The code is whole and of another kind.
-    #[error("this is {0}, not a contact code")]
-    WrongKind(CodeKind),
+    #[error("this is {have}, not {want}")]
+    WrongKind {
+        /// What it is.
+        have: CodeKind,
+        /// What was asked for.
+        want: CodeKind,
+    },
     /// The code is whole and of a later version, or of a kind this version does not know.
     #[error("the code is of version {0}, which this program does not know yet")]
     UnknownVersion(u8),
     /// The checksum is right and what it protects names no account.
-    #[error("the code is well written and names no account")]
+    #[error("the code is well written and names nobody")]
     NoAccount,
     /// The link has more hints than are taken.
     #[error("a link carries at most {} address hints", LINK_HINTS_MAX)]
@@ -68,34 +74,53 @@ pub struct ContactLink {
 impl ContactLink {
     /// Joins a code and addresses; what is no address or too many is left out, so that what is shown can be read again.
     pub fn new(code: ContactCode, addresses: impl IntoIterator<Item = String>) -> Self {
-        let hints = addresses.into_iter().filter(|a| hint::is_plausible(a)).take(LINK_HINTS_MAX).collect();
-        Self { code, hints }
+        Self { code, hints: link_hints(addresses) }
     }
 
     /// Reads a code or a link as people paste them: in any case, grouped by spaces or hyphens, inside quotes or brackets,
     /// with invisible characters or line breaks in it, with punctuation behind it (R-ID-7).
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if text.len() > LINK_MAX {
-            return Err(Error::NotACode);
-        }
-        let bare = tidy::strip(text);
-        let (code, query) = bare.split_once('?').unwrap_or((&bare, ""));
-        let code = ContactCode::parse(code)?;
-        let mut hints = Vec::new();
-        for (name, value) in query.split(['&', '#']).filter_map(|part| part.split_once('=')) {
-            // Other names are of later versions, and hints are only hints: passed over.
-            if !name.eq_ignore_ascii_case("a") {
-                continue;
-            }
-            let place = hints.len().saturating_add(1);
-            let hint = hint::decode(value).filter(|h| hint::is_plausible(h)).ok_or(Error::BadHint(place))?;
-            if hints.len() >= LINK_HINTS_MAX {
-                return Err(Error::TooManyHints);
-            }
-            hints.push(hint);
-        }
+        let (code, hints) = read_link(text, ContactCode::parse)?;
         Ok(Self { code, hints })
     }
+}
+
+/// Reads a link of any kind: its code, and the hints behind it.
+pub(crate) fn read_link<C>(text: &str, code: impl FnOnce(&str) -> Result<C, Error>) -> Result<(C, Vec<String>), Error> {
+    if text.len() > LINK_MAX {
+        return Err(Error::NotACode);
+    }
+    let bare = tidy::strip(text);
+    let (first, query) = bare.split_once('?').unwrap_or((&bare, ""));
+    let code = code(first)?;
+    let mut hints = Vec::new();
+    for (name, value) in query.split(['&', '#']).filter_map(|part| part.split_once('=')) {
+        // Other names are of later versions, and hints are only hints: passed over.
+        if !name.eq_ignore_ascii_case("a") {
+            continue;
+        }
+        let place = hints.len().saturating_add(1);
+        let hint = hint::decode(value).filter(|h| hint::is_plausible(h)).ok_or(Error::BadHint(place))?;
+        if hints.len() >= LINK_HINTS_MAX {
+            return Err(Error::TooManyHints);
+        }
+        hints.push(hint);
+    }
+    Ok((code, hints))
+}
+
+/// Takes the hints that a link can carry.
+pub(crate) fn link_hints(addresses: impl IntoIterator<Item = String>) -> Vec<String> {
+    addresses.into_iter().filter(|a| hint::is_plausible(a)).take(LINK_HINTS_MAX).collect()
+}
+
+/// Writes `kith:CODE?a=ADDRESS&a=ADDRESS`.
+pub(crate) fn write_link(code: &impl fmt::Display, hints: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "kith:{code}")?;
+    for (i, hint) in hints.iter().enumerate() {
+        write!(f, "{}a={}", if i == 0 { '?' } else { '&' }, hint::encode(hint))?;
+    }
+    Ok(())
 }
 
 impl FromStr for ContactLink {
@@ -106,14 +131,9 @@ impl FromStr for ContactLink {
     }
 }
 
-/// Writes `kith:CODE?a=ADDRESS&a=ADDRESS`.
 impl fmt::Display for ContactLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kith:{}", self.code)?;
-        for (i, hint) in self.hints.iter().enumerate() {
-            write!(f, "{}a={}", if i == 0 { '?' } else { '&' }, hint::encode(hint))?;
-        }
-        Ok(())
+        write_link(&self.code, &self.hints, f)
     }
 }
 

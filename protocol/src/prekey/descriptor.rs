@@ -11,8 +11,8 @@ use crate::{
     crypto::{Secret, aead, kdf::hkdf, label},
     identity::{DeviceInfo, DeviceLog, ReachSecret, device_log},
     limits::{
-        ADDRESS_MAX, ADDRESSES_MAX, BUNDLE_MAX, DESCRIPTOR_DAYS_AHEAD, DESCRIPTOR_MAX, MAILBOX_REF_MAX, MAILBOXES_MAX,
-        PEER_ID_MAX,
+        ADDRESS_MAX, ADDRESSES_MAX, BUNDLE_MAX, DESCRIPTOR_DAYS_AHEAD, DESCRIPTOR_MAX, KEPT_DAYS, MAILBOXES_MAX,
+        PASS_MAX, PEER_ID_MAX,
     },
     proto::prekey as proto,
     wire::{self, Extensions, Signed, Transcript, fixed},
@@ -94,10 +94,8 @@ pub struct DescriptorParts<'a> {
     pub peer_id: &'a [u8],
     /// Where it listens, at most eight.
     pub addresses: &'a [String],
-    /// Mailboxes at relays, opaque here.
+    /// Passes for strangers to mailboxes at relays, encoded.
     pub mailboxes: &'a [Vec<u8>],
-    /// A grant that lets strangers deposit a first message, opaque here.
-    pub stranger_grant: Option<&'a [u8]>,
     /// Chosen by [`super::sequence::next`].
     pub sequence: u64,
 }
@@ -117,10 +115,8 @@ pub struct Descriptor {
     pub peer_id: Vec<u8>,
     /// Where the device may be dialled.
     pub addresses: Vec<String>,
-    /// Mailboxes at relays.
+    /// Passes for strangers to its mailboxes, encoded: read by `mailbox::passes`.
     pub mailboxes: Vec<Vec<u8>>,
-    /// A grant for a first message from a stranger.
-    pub stranger_grant: Option<Vec<u8>>,
     /// Higher is newer.
     pub sequence: u64,
     /// The record's day.
@@ -169,7 +165,6 @@ impl DescriptorParts<'_> {
             peer_id: self.peer_id.to_vec(),
             addresses: self.addresses.to_vec(),
             mailboxes: self.mailboxes.to_vec(),
-            stranger_grant: self.stranger_grant.map(<[u8]>::to_vec).unwrap_or_default(),
             sequence: self.sequence,
             extensions: Vec::new(),
             padding: Vec::new(),
@@ -196,7 +191,27 @@ impl Descriptor {
         bytes: &[u8],
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let record = Record::check(key, bytes, now)?;
+        Self::of_record(account, reach, Record::check(key, bytes, now)?, now)
+    }
+
+    /// Opens a record that a relay kept while its device was off: as [`Descriptor::open`], but up to thirty days after the
+    /// record's day; its bundle says itself how long it is usable, and whether it is stale (R-MBX-6).
+    pub fn open_kept(
+        account: &AccountId,
+        reach: &ReachSecret,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<(RecordKey, Self), Error> {
+        let (day, slot) = record::place(bytes)?;
+        if now.day() > day.plus(KEPT_DAYS as u32) {
+            return Err(record::Error::Day.into());
+        }
+        let key = record::record_key_of(account, reach, day, slot).ok_or(Error::Foreign)?;
+        let then = now.min(day.plus(1).start());
+        Ok((key, Self::of_record(account, reach, Record::check(&key, bytes, then)?, now)?))
+    }
+
+    fn of_record(account: &AccountId, reach: &ReachSecret, record: Record, now: Timestamp) -> Result<Self, Error> {
         let meta = record.meta;
         if blinded(account, reach, meta.day) != Some(record.blinded) {
             return Err(Error::Foreign);
@@ -229,7 +244,6 @@ impl Descriptor {
             peer_id: value.peer_id,
             addresses: value.addresses,
             mailboxes: value.mailboxes,
-            stranger_grant: Some(value.stranger_grant).filter(|g| !g.is_empty()),
             sequence: meta.seq,
             day: meta.day,
             slot: meta.slot,
@@ -286,7 +300,7 @@ fn check_lists(value: &proto::DescriptorValue) -> Result<(), Error> {
     if !value.addresses.iter().all(address) {
         return Err(Error::BadAddress);
     }
-    let long = value.mailboxes.iter().chain([&value.stranger_grant]).any(|m| m.len() > MAILBOX_REF_MAX);
+    let long = value.mailboxes.iter().any(|m| m.len() > PASS_MAX);
     if long || value.mailboxes.iter().any(Vec::is_empty) || value.peer_id.len() > PEER_ID_MAX {
         return Err(wire::Error::OutOfBounds.into());
     }

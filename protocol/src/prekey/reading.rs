@@ -78,23 +78,50 @@ pub fn read(
     records: &[(RecordKey, Vec<u8>)],
     now: Timestamp,
 ) -> Reading {
+    let opened = records.iter().map(|(key, bytes)| (*key, Descriptor::open(account, reach, key, bytes, now)));
+    judge(opened.collect(), known, pins, now)
+}
+
+/// Reads records that relays kept, in the same way; they may be thirty days old.
+pub fn read_kept(
+    account: &AccountId,
+    reach: &ReachSecret,
+    known: Option<&DeviceLog>,
+    pins: &BTreeMap<DeviceId, u64>,
+    records: &[Vec<u8>],
+    now: Timestamp,
+) -> Reading {
+    let none = RecordKey::from_bytes([0; 32]);
+    let open = |bytes: &Vec<u8>| match Descriptor::open_kept(account, reach, bytes, now) {
+        Ok((key, descriptor)) => (key, Ok(descriptor)),
+        Err(e) => (none, Err(e)),
+    };
+    judge(records.iter().map(open).collect(), known, pins, now)
+}
+
+fn judge(
+    opened: Vec<(RecordKey, Result<Descriptor, Error>)>,
+    known: Option<&DeviceLog>,
+    pins: &BTreeMap<DeviceId, u64>,
+    now: Timestamp,
+) -> Reading {
     let mut reading =
         Reading { log: known.cloned(), change: Change::Unchanged, descriptors: BTreeMap::new(), refused: Vec::new() };
     let mut found = Vec::new();
-    for (key, bytes) in records {
-        match Descriptor::open(account, reach, key, bytes, now).and_then(|d| reading.learn(&d, now).map(|()| d)) {
+    for (key, opened) in opened {
+        match opened.and_then(|d| reading.learn(&d, now).map(|()| d)) {
             Ok(descriptor) => found.push((key, descriptor)),
-            Err(e) => reading.refused.push((*key, e)),
+            Err(e) => reading.refused.push((key, e)),
         }
     }
     for (key, descriptor) in found {
         let device = descriptor.device.id;
         if reading.log.as_ref().and_then(|log| log.device(&device)).is_none() {
-            reading.refused.push((*key, Error::WrongDevice));
+            reading.refused.push((key, Error::WrongDevice));
             continue;
         }
         if let Err(e) = sequence::check(pins.get(&device).copied(), descriptor.sequence, now) {
-            reading.refused.push((*key, Error::Record(e.into())));
+            reading.refused.push((key, Error::Record(e.into())));
             continue;
         }
         match reading.descriptors.get(&device) {

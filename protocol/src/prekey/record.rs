@@ -120,6 +120,11 @@ pub fn supersedes(old: &[u8], new: &[u8], now: Timestamp) -> bool {
     }
 }
 
+/// Reads the day and slot that a record claims; nothing is believed yet.
+pub(super) fn place(bytes: &[u8]) -> Result<(Day, u32), Error> {
+    decode(bytes).map(|(_, record)| (Day(record.day), record.slot))
+}
+
 fn decode(bytes: &[u8]) -> Result<(Signed, proto::RecordPayload), Error> {
     let signed = Signed::decode(bytes, DESCRIPTOR_MAX)?;
     let payload: proto::RecordPayload = wire::decode(&signed.payload, DESCRIPTOR_MAX)?;

@@ -200,7 +200,6 @@ fn r_desc_9_records_are_published_seven_days_and_certified_thirty_with_an_alert_
         peer_id: &[1; 38],
         addresses: &addresses,
         mailboxes: &[],
-        stranger_grant: None,
         sequence: SEQUENCE,
     };
     let published = parts.publish(&id, &alice.reach, &alice.certificates, NOW, &mut alice.rng).unwrap();
@@ -233,7 +232,6 @@ fn r_desc_10_a_ninth_address_and_a_fifth_mailbox_are_refused_by_writer_and_reade
             peer_id: &[1; 38],
             addresses: &addresses,
             mailboxes: &mailboxes,
-            stranger_grant: None,
             sequence: SEQUENCE,
         };
         let signer = alice.certificates.signer(day).unwrap();

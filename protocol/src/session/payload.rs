@@ -3,9 +3,7 @@
 
 use crate::{
     identity::{ReachSecret, device_log::LogHead},
-    limits,
-    mailbox::{Grant, MailboxAddress},
-    proto,
+    limits, proto,
     wire::{self, Extensions, at_most},
 };
 use std::fmt;
@@ -35,10 +33,8 @@ pub struct Introduction {
     pub reach_secret: ReachSecret,
     /// Multiaddresses at which to try the sender: untrusted.
     pub hints: Vec<String>,
-    /// Where the sender's mail may be left.
-    pub mailboxes: Vec<MailboxAddress>,
-    /// Permissions to leave an answer there.
-    pub grants: Vec<Grant>,
+    /// Where an answer may be left: encoded passes, read by `mailbox::passes`.
+    pub mailboxes: Vec<Vec<u8>>,
     /// The name the sender goes by, possibly empty: not to be shown uncleaned.
     pub name: String,
 }
@@ -77,8 +73,7 @@ impl Introduction {
             device_log: self.device_log.clone(),
             reach_secret: self.reach_secret.as_bytes().to_vec(),
             hints: self.hints.clone(),
-            mailboxes: self.mailboxes.iter().map(|m| m.as_bytes().to_vec()).collect(),
-            grants: self.grants.iter().map(|g| g.as_bytes().to_vec()).collect(),
+            mailboxes: self.mailboxes.clone(),
             name: self.name.clone(),
         }
     }
@@ -87,10 +82,10 @@ impl Introduction {
         at_most(&wire.device_log, limits::DEVICE_LOG_OPS_MAX)?;
         at_most(&wire.hints, limits::LINK_HINTS_MAX)?;
         at_most(&wire.mailboxes, limits::MAILBOXES_MAX)?;
-        at_most(&wire.grants, limits::GRANTS_MAX)?;
         let log_bytes: usize = wire.device_log.iter().map(Vec::len).sum();
         let fits = log_bytes <= limits::DEVICE_LOG_MAX
             && wire.hints.iter().all(|h| h.len() <= limits::ADDRESS_MAX)
+            && wire.mailboxes.iter().all(|m| m.len() <= limits::PASS_MAX)
             && wire.name.len() <= limits::NAME_MAX;
         if !fits || wire.device_log.is_empty() {
             return Err(wire::Error::OutOfBounds);
@@ -99,8 +94,7 @@ impl Introduction {
             device_log: wire.device_log,
             reach_secret: ReachSecret::from_bytes(wire::fixed(&wire.reach_secret)?),
             hints: wire.hints,
-            mailboxes: wire.mailboxes.into_iter().map(MailboxAddress::from_bytes).collect::<Result<_, _>>()?,
-            grants: wire.grants.into_iter().map(Grant::from_bytes).collect::<Result<_, _>>()?,
+            mailboxes: wire.mailboxes,
             name: wire.name,
         })
     }
@@ -116,7 +110,7 @@ impl fmt::Debug for Payload {
 
 impl fmt::Debug for Introduction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { device_log, reach_secret: _, hints, mailboxes: _, grants: _, name: _ } = self;
+        let Self { device_log, reach_secret: _, hints, mailboxes: _, name: _ } = self;
         write!(f, "Introduction({} operations, {} hints)", device_log.len(), hints.len())
     }
 }

@@ -178,7 +178,7 @@ every_type! {
     prekey::OneTimeKey { id: 300, key: vec![1; 32], expires_ms: 300 }
     prekey::DescriptorValue {
         version: 1, bundle: vec![1; 8], log: vec![vec![2; 8]], peer_id: vec![3; 8], addresses: vec!["/a/b".to_owned()],
-        mailboxes: vec![vec![4; 8]], stranger_grant: vec![5; 8], sequence: 300, padding: vec![0; 8],
+        mailboxes: vec![vec![4; 8]], sequence: 300, padding: vec![0; 8],
         extensions: vec![proto::wire::Extension { r#type: 300, critical: true, bytes: vec![1] }],
     }
     prekey::RecordPayload {
@@ -233,7 +233,6 @@ every_type! {
         reach_secret: vec![3; 16],
         hints: vec!["/ip4/192.0.2.1/tcp/1".into()],
         mailboxes: vec![vec![4; 8]],
-        grants: vec![vec![5; 8]],
         name: "alice".into(),
     }
     content::Content {
@@ -264,7 +263,52 @@ every_type! {
         reach_secret: vec![2; 16],
         name: Some(String::new()),
         descriptor: vec![3; 8],
+        mailboxes: Some(proto::content::Mailboxes { passes: vec![vec![4; 9]] }),
     }
+    content::Mailboxes { passes: vec![vec![1; 8], vec![2; 8]] }
+    mailbox::Grant {
+        version: 1, mailbox: vec![1; 32], class: 1, serial: 300, until_ms: 300, envelopes: 300, bytes: 300,
+        depositor: vec![2; 32],
+    }
+    mailbox::Pass {
+        version: 1, relay: vec![1; 32], peer: vec![2; 8], addresses: vec!["/a/b".to_owned()], grant: vec![3; 9],
+        tag_secret: vec![4; 16], depositor_secret: vec![5; 32],
+    }
+    mailbox::Request { version: 1, kind: 3, nonce: vec![1; 16], body: vec![2; 9], proof: vec![3; 64] }
+    mailbox::Hello { challenge: vec![1; 16] }
+    mailbox::Register { mailbox: vec![1; 32], token: vec![2; 16], first_day: 300, tags: vec![3; 48] }
+    mailbox::Deposit { tag: vec![1; 16], until_ms: 300, control: true, grant: vec![2; 9], envelope: vec![3; 9] }
+    mailbox::Fetch { mailbox: vec![1; 32], after: 300 }
+    mailbox::Acknowledge { mailbox: vec![1; 32], ids: vec![vec![2; 32], vec![3; 32]] }
+    mailbox::PutPrekeys { mailbox: vec![1; 32], keys: vec![vec![2; 9]] }
+    mailbox::TakePrekey { tag: vec![1; 16], grant: vec![2; 9] }
+    mailbox::Keep { mailbox: vec![1; 32], id: vec![2; 32], sealed: vec![3; 9], until_ms: 300 }
+    mailbox::Kept { ids: vec![vec![1; 32]] }
+    mailbox::Revoke { mailbox: vec![1; 32], grants: vec![proto::mailbox::Revoked { serial: 300, until_ms: 300 }] }
+    mailbox::Revoked { serial: 300, until_ms: 300 }
+    mailbox::Leave { mailbox: vec![1; 32] }
+    mailbox::Audit { custody: vec![1; 9] }
+    mailbox::Answer { version: 1, kind: 4, body: vec![1; 9] }
+    mailbox::Refused { reason: 1, retry_after_ms: 300, nonce: vec![1; 16] }
+    mailbox::Welcome {
+        version: 1, relay: vec![1; 32], challenge: vec![2; 16], nonce: vec![3; 16], peer: vec![4; 8], now_ms: 300,
+        open: true, name: "r".to_owned(), ttl_ms: 300, envelopes: 300, bytes: 300,
+    }
+    mailbox::Registered {
+        new: true, envelopes: 300, bytes: 300, used_envelopes: 300, used_bytes: 300, prekeys: 300,
+    }
+    mailbox::Custody {
+        version: 1, relay: vec![1; 32], tag: vec![2; 16], envelope: vec![3; 32], until_ms: 300, at_ms: 300,
+    }
+    mailbox::Page {
+        items: vec![proto::mailbox::Item { cursor: 1, until_ms: 300, envelope: vec![1; 9] }], more: true, prekeys: 300,
+    }
+    mailbox::Item { cursor: 1, until_ms: 300, envelope: vec![1; 9] }
+    mailbox::Deleted { deleted: 300, absent: 300 }
+    mailbox::Prekeys { count: 300 }
+    mailbox::Prekey { key: vec![1; 9] }
+    mailbox::KeptAnswer { sealed: vec![vec![1; 9], Vec::new()] }
+    mailbox::Audited { state: 1, envelope: vec![1; 9] }
     content::CannotOpen { session_id: vec![1; 16] }
 }
 

@@ -88,7 +88,6 @@ impl Forger {
             peer_id: peer.as_bytes(),
             addresses,
             mailboxes: &[],
-            stranger_grant: None,
             sequence,
         };
         parts.publish(&self.account.id(), &reach, &certificates, now, &mut self.rng).unwrap()
@@ -137,7 +136,6 @@ impl Forger {
             reach_secret: ReachSecret::from_bytes(self.reach),
             hints: Vec::new(),
             mailboxes: Vec::new(),
-            grants: Vec::new(),
             name: "forger".into(),
         });
         let head = self.log.head();

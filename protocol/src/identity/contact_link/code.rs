@@ -59,9 +59,10 @@ impl CodeKind {
     /// How many characters a code of this kind has, where that is settled.
     const fn characters(self) -> Option<usize> {
         match self {
-            Self::Contact => Some(FRAME + (CONTACT_BYTES * 8).div_ceil(5)),
+            // A relay card is as long: relay, token.
+            Self::Contact | Self::RelayCard => Some(FRAME + (CONTACT_BYTES * 8).div_ceil(5)),
             Self::Invite => Some(FRAME + (INVITE_BYTES * 8).div_ceil(5)),
-            Self::RelayCard | Self::DeviceLink => None,
+            Self::DeviceLink => None,
         }
     }
 }
@@ -126,7 +127,7 @@ impl ContactCode {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (kind, bytes) = decode(text)?;
         if kind != CodeKind::Contact {
-            return Err(Error::WrongKind(kind));
+            return Err(Error::WrongKind { have: kind, want: CodeKind::Contact });
         }
         let (account, reach) = bytes.split_first_chunk::<32>().ok_or(Error::NoAccount)?;
         let reach = <[u8; 16]>::try_from(reach).map_err(|_| Error::NoAccount)?;
@@ -153,14 +154,14 @@ impl fmt::Display for ContactCode {
 }
 
 /// Writes a code of any kind.
-fn encode(kind: CodeKind, body: impl Iterator<Item = u8>, f: &mut impl fmt::Write) -> fmt::Result {
+pub(crate) fn encode(kind: CodeKind, body: impl Iterator<Item = u8>, f: &mut impl fmt::Write) -> fmt::Result {
     let hrp = Hrp::parse(PREFIX).map_err(|_| fmt::Error)?;
     let bytes = std::iter::once(VERSION << 4 | kind.number()).chain(body);
     bytes.bytes_to_fes().with_checksum::<Bech32m>(&hrp).chars().try_for_each(|c| f.write_char(c))
 }
 
 /// Reads a code of any kind: its kind and what follows the first byte.
-fn decode(text: &str) -> Result<(CodeKind, Vec<u8>), Error> {
+pub(crate) fn decode(text: &str) -> Result<(CodeKind, Vec<u8>), Error> {
     let text = canonical(text);
     let checked = match CheckedHrpstring::new::<Bech32m>(&text) {
         Ok(checked) if checked.hrp().as_str() == PREFIX => checked,

@@ -119,10 +119,10 @@ fn r_id_7_a_code_cut_short_says_how_much_is_missing() {
 fn r_id_7_a_code_of_another_kind_is_named() {
     let of = |kind: u8, len: usize| code::of_kind(0x10 | kind, &vec![7; len]);
     for (text, kind) in
-        [(of(2, 32), CodeKind::Invite), (of(3, 40), CodeKind::RelayCard), (of(4, 50), CodeKind::DeviceLink)]
+        [(of(2, 32), CodeKind::Invite), (of(3, 48), CodeKind::RelayCard), (of(4, 50), CodeKind::DeviceLink)]
     {
         let error = ContactLink::parse(&text).unwrap_err();
-        assert_eq!(error, Error::WrongKind(kind));
+        assert_eq!(error, Error::WrongKind { have: kind, want: CodeKind::Contact });
         assert!(error.to_string().contains(&kind.to_string()), "{error}");
     }
     let invite = of(2, 32);

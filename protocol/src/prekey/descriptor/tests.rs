@@ -75,7 +75,7 @@ impl Publisher {
 }
 
 fn parts<'a>(log: &'a DeviceLog, bundle: &'a Signed, addresses: &'a [String], sequence: u64) -> DescriptorParts<'a> {
-    DescriptorParts { bundle, log, peer_id: &[1; 38], addresses, mailboxes: &[], stranger_grant: None, sequence }
+    DescriptorParts { bundle, log, peer_id: &[1; 38], addresses, mailboxes: &[], sequence }
 }
 
 const SEQUENCE: u64 = NOW.as_millis();
@@ -92,7 +92,7 @@ fn who_holds_the_code_reads_what_the_device_published() {
     assert_eq!(read.log, alice.person.log);
     assert_eq!((read.addresses, read.peer_id, read.sequence), (vec![ADDRESS.to_owned()], vec![1; 38], SEQUENCE));
     assert_eq!(read.bundle.signed_prekey(), &alice.pool.current().signed_prekey().public());
-    assert_eq!((read.mailboxes, read.stranger_grant), (Vec::new(), None));
+    assert_eq!(read.mailboxes, Vec::<Vec<u8>>::new());
 }
 
 /// Seals a record whose value was altered by the very device that may write it.
@@ -188,7 +188,6 @@ fn r_desc_7_every_field_of_a_descriptor_altered_and_sealed_again_by_its_device_i
         ("five mailboxes", |v| v.mailboxes = vec![vec![1]; 5]),
         ("an empty mailbox", |v| v.mailboxes = vec![vec![]]),
         ("a fat mailbox", |v| v.mailboxes = vec![vec![1; 513]]),
-        ("a fat grant", |v| v.stranger_grant = vec![1; 513]),
         ("another sequence inside", |v| v.sequence += 1),
         ("an unknown critical extension", |v| {
             v.extensions.push(crate::proto::wire::Extension { r#type: 9, critical: true, bytes: vec![1] });
@@ -274,15 +273,11 @@ fn mailboxes_and_the_grant_for_strangers_travel_already() {
     let mut alice = Publisher::new(1);
     let (log, bundle) = (alice.person.log.clone(), alice.bundle(0, NOW));
     let mailboxes = vec![vec![1; 80], vec![2; 80]];
-    let parts = DescriptorParts {
-        mailboxes: &mailboxes,
-        stranger_grant: Some(&[3; 200]),
-        ..parts(&log, &bundle, &[], SEQUENCE)
-    };
+    let parts = DescriptorParts { mailboxes: &mailboxes, ..parts(&log, &bundle, &[], SEQUENCE) };
     let signer = alice.certificates.signer(NOW.day()).unwrap();
     let (key, bytes) = parts.seal(&alice.id(), &alice.reach.clone(), &signer, &mut alice.rng).unwrap();
     let read = alice.open(&key, &bytes).unwrap();
-    assert_eq!((read.mailboxes, read.stranger_grant), (mailboxes, Some(vec![3; 200])));
+    assert_eq!(read.mailboxes, mailboxes);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use crate::{
     content::{Body, CannotOpen, Content, Conversation, Marks, Range, Receipt, SessionControl, Text},
     identity::{ReachSecret, device_log::LogHead},
     limits,
-    mailbox::{Grant, MailboxAddress},
     prekey::HandedKey,
     proto,
     wire::{self, Extensions},
@@ -305,6 +304,7 @@ fn payloads(from: &Person, to: &Person) -> Vec<Payload> {
         reach_secret: Some(ReachSecret::from_bytes([6; 16])),
         name: Some("a name".into()),
         descriptor: Some(vec![1, 2, 3]),
+        mailboxes: Some(Vec::new()),
     };
     let bodies = [
         Body::Text(Text::new("words".into()).unwrap()),
@@ -316,8 +316,7 @@ fn payloads(from: &Person, to: &Person) -> Vec<Payload> {
         device_log: vec![vec![1; 40], vec![2; 40]],
         reach_secret: ReachSecret::from_bytes([3; 16]),
         hints: vec!["/ip4/192.0.2.1/tcp/1".into()],
-        mailboxes: vec![MailboxAddress::from_bytes(vec![4; 9]).unwrap()],
-        grants: vec![Grant::from_bytes(vec![5; 9]).unwrap()],
+        mailboxes: vec![vec![4; 9]],
         name: "alice".into(),
     };
     let payload = |body: Body| Payload {
