@@ -6,6 +6,7 @@
 //! when. It holds no account, no device, no sender.
 
 mod batch;
+pub mod conformance;
 mod engine;
 
 pub use engine::MailboxStore;
