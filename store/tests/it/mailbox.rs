@@ -1,7 +1,13 @@
 //! A relay's engine over the store: the conformance suite, and what only this engine can be asked.
 
+#[path = "mailbox/faults.rs"]
+mod faults;
+#[path = "mailbox/kit.rs"]
+mod kit;
 #[path = "mailbox/model.rs"]
 mod model;
+#[path = "mailbox/property.rs"]
+mod property;
 
 use crate::common::*;
 use kith_store::{
