@@ -5,8 +5,15 @@
 //! A relay learns from these rows: which tags belong to one mailbox, how many bytes lie there under which grant and until
 //! when. It holds no account, no device, no sender.
 
+mod batch;
+pub mod conformance;
+mod engine;
+
+pub use engine::MailboxStore;
+
 use crate::Error;
-use kith_protocol::{EnvelopeId, KeptId, MailboxId, Tag, Timestamp};
+use kith_protocol::{EnvelopeId, KeptId, MailboxId, Tag, Timestamp, limits};
+use serde::{Deserialize, Serialize};
 
 /// Who a grant lets in. The number stands on the wire, in tags and in rows.
 pub use kith_protocol::mailbox::Class;
@@ -15,8 +22,22 @@ pub use kith_protocol::mailbox::Class;
 /// older copy, so that owners begin at 0 with every connection.
 pub type Cursor = u64;
 
-/// How much one mailbox may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Tags kept for one mailbox: two registrations that have none in common. One that would make more is refused whole.
+pub const TAGS_KEPT_MAX: usize = 2 * limits::TAGS_MAX;
+/// Invites kept; one more is refused.
+pub const INVITES_MAX: usize = 4_096;
+/// Taken one-time keys remembered for one mailbox, so that an owner who puts its keys once more, since the answer was lost,
+/// does not offer one a second time. The oldest is forgotten.
+pub const TAKEN_MAX: usize = 2 * limits::POOL_KEYS_MAX;
+/// Collected envelopes remembered for one mailbox; those beyond it are forgotten at once.
+pub const COLLECTED_MAX: u64 = 10_000;
+/// Milliseconds that a collected envelope is remembered at most, for the audits of its sender.
+pub const COLLECTED_MS: u64 = 2 * 86_400_000;
+/// Days after its last registration that an empty mailbox goes: its tags are over, and all that came under them has lapsed.
+pub const IDLE_DAYS: u64 = limits::TAG_DAYS_AHEAD as u64 + limits::MAILBOX_TTL_MAX_MS / 86_400_000;
+
+/// How much one mailbox may hold, or holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Envelopes.
     pub envelopes: u64,
@@ -24,10 +45,37 @@ pub struct Quota {
     pub bytes: u64,
 }
 
+impl Quota {
+    /// Tells whether an envelope more still fits.
+    pub(crate) const fn takes(&self, used: &Self, bytes: u64) -> bool {
+        used.envelopes < self.envelopes && used.bytes.saturating_add(bytes) <= self.bytes
+    }
+
+    /// What is left for messages that are no control messages: nine tenths.
+    pub(crate) const fn ordinary(&self) -> Self {
+        Self {
+            envelopes: self.envelopes.saturating_sub(self.envelopes / 10),
+            bytes: self.bytes.saturating_sub(self.bytes / 10),
+        }
+    }
+
+    /// Counts an envelope.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.envelopes = self.envelopes.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Takes an envelope away.
+    pub(crate) fn remove(&mut self, bytes: u64) {
+        self.envelopes = self.envelopes.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
 /// How much may lie where; what is beyond one of these is refused, nothing is ever dropped for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// Of a mailbox that the operator gave no quota of its own. A tenth of it is left to control messages.
+    /// Of a mailbox that the operator gave no quota of its own. A tenth of any mailbox's quota is left to control messages.
     pub mailbox: Quota,
     /// Of what strangers leave in one mailbox, all together.
     pub strangers: Quota,
@@ -58,7 +106,7 @@ pub struct Deposit {
     pub bytes: Vec<u8>,
     /// Until when it is kept.
     pub until: Timestamp,
-    /// A control message: may use the room reserved for those.
+    /// A control message: may use the room reserved for those, unless a stranger leaves it.
     pub control: bool,
 }
 
@@ -66,7 +114,8 @@ pub struct Deposit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Makes a mailbox, or gives the one that is there its tags for the days ahead. Tags of `keep_from` and later that are
-    /// not named stay; older ones go. Answered by `Registered`, `NotAdmitted`, `Blocked`, `TagTaken` or `Full`.
+    /// not named stay, as far as `TAGS_KEPT_MAX` reaches; older ones go unless they are named. Answered by `Registered`,
+    /// `NotAdmitted`, `Blocked`, `TagTaken` or `Full`.
     Register {
         /// Whose key.
         mailbox: MailboxId,
@@ -81,25 +130,27 @@ pub enum Change {
         open: bool,
     },
     /// Keeps an envelope. Answered by `Stored` (also for one that is kept already, with the time first promised),
-    /// `UnknownTag`, `Revoked`, `Blocked` or `Full`.
+    /// `UnknownTag`, `Revoked`, `Blocked` or `Full`. One that was collected is kept again: its owner may have lost it.
     Deposit(Deposit),
     /// Deletes envelopes that the owner has on its own disk; ids that are not in this mailbox count as gone. Remembers each
-    /// deleted id for the audits of its sender until it would have lapsed, at most two days. Answered by `Deleted`.
+    /// deleted id for the audits of its sender until it would have lapsed, at most two days. Answered by `Deleted` or
+    /// `NoMailbox`.
     Acknowledge {
         /// Whose mail.
         mailbox: MailboxId,
         /// Which.
         ids: Vec<EnvelopeId>,
     },
-    /// Adds one-time keys to a mailbox's pool, at most `limits::POOL_KEYS_MAX` in all. Answered by `Prekeys`.
+    /// Adds one-time keys to a mailbox's pool, in order, until there are `limits::POOL_KEYS_MAX`; those that are there, or
+    /// were taken lately, are not added. Answered by `Prekeys`, `Blocked` or `NoMailbox`.
     PutPrekeys {
         /// Whose.
         mailbox: MailboxId,
         /// Number and signed key.
         keys: Vec<(u32, Vec<u8>)>,
     },
-    /// Takes one key out of the pool behind a tag. Answered by `Prekey` (with none if the pool is empty, or the serial
-    /// has taken its share of the day), `UnknownTag`, `Revoked` or `Blocked`.
+    /// Takes one key out of the pool behind a tag, the lowest number first. Answered by `Prekey` (with none if the pool is
+    /// empty, or the serial has taken its share of the UTC day), `UnknownTag`, `Revoked` or `Blocked`.
     TakePrekey {
         /// Whose pool.
         tag: Tag,
@@ -112,7 +163,8 @@ pub enum Change {
         /// Keys a day that one serial may take.
         daily: u32,
     },
-    /// Keeps a descriptor in place of the mailbox's last one. Answered by `Done` or `Full`.
+    /// Keeps a descriptor in place of the mailbox's last one. Answered by `Done`, `TagTaken`, `Full`, `Blocked` or
+    /// `NoMailbox`.
     Keep {
         /// Whose.
         mailbox: MailboxId,
@@ -123,14 +175,16 @@ pub enum Change {
         /// Until when.
         until: Timestamp,
     },
-    /// Ends grants by number. Answered by `Done`, or `Full` beyond `limits::REVOKED_MAX`.
+    /// Ends grants by number. Answered by `Done`, `NoMailbox`, or `Full` beyond `limits::REVOKED_MAX`, when none of them was
+    /// ended.
     Revoke {
         /// Whose grants.
         mailbox: MailboxId,
         /// Number and when the grant would end by itself.
         serials: Vec<(u64, Timestamp)>,
     },
-    /// Removes a mailbox with everything in it. Answered by `Done`.
+    /// Removes a mailbox with everything in it; its rows may take some sweeps to go. The operator's word on it stays.
+    /// Answered by `Done`, also if there is none.
     Leave {
         /// Which.
         mailbox: MailboxId,
@@ -146,7 +200,7 @@ pub enum Change {
         /// A quota of its own, or none again.
         quota: Option<Option<Quota>>,
     },
-    /// Makes an invite. Answered by `Done`.
+    /// Makes an invite. Answered by `Done`, or `Full` beyond [`INVITES_MAX`].
     Invite {
         /// SHA-256 of the token.
         token: [u8; 32],
@@ -155,9 +209,10 @@ pub enum Change {
         /// Until when.
         until: Timestamp,
     },
-    /// Deletes what has lapsed, at most so many rows. Answered by `Swept`.
+    /// Deletes what has lapsed, and mailboxes that are empty and were not registered for [`IDLE_DAYS`]. Answered by
+    /// `Swept`.
     Sweep {
-        /// Rows looked at, at most.
+        /// How much is deleted, at most: envelopes and other things, whatever rows each has.
         budget: usize,
     },
 }
@@ -197,9 +252,9 @@ pub enum Outcome {
         /// Left in the pool.
         left: u64,
     },
-    /// Rows deleted, and whether there may be more.
+    /// How much was deleted, and whether there may be more.
     Swept {
-        /// Rows deleted.
+        /// Things deleted.
         deleted: u64,
         /// The budget ran out.
         more: bool,
@@ -297,7 +352,7 @@ pub struct InviteInfo {
 }
 
 /// What a relay holds in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Registered mailboxes.
     pub mailboxes: u64,
@@ -314,6 +369,7 @@ pub struct Totals {
 /// # Errors
 /// Every method: what the disk reports. After an error of [`RelayStore::apply`] its outcome is unknown, nothing of it may
 /// be answered, and every later one gives `Stopped` until [`RelayStore::reopen`]; reading goes on where the disk answers.
+/// One damaged row (`Corrupt` with `Row` or `Encoding`) stops nothing: of the batch that met it nothing was carried out.
 pub trait RelayStore: Send {
     /// Carries changes out in order, each whole or not at all, and makes them durable together: when it returns, they are
     /// on disk. Gives one outcome for each.
@@ -333,10 +389,10 @@ pub trait RelayStore: Send {
     /// One mailbox.
     fn mailbox(&self, id: &MailboxId) -> Result<Option<MailboxInfo>, Error>;
 
-    /// Mailboxes behind one, in the order of their names.
+    /// Mailboxes behind one, in a fixed order that means nothing; those too that the operator judged and nobody registered.
     fn mailboxes(&self, after: Option<&MailboxId>, limit: usize) -> Result<Vec<MailboxInfo>, Error>;
 
-    /// The mailbox behind a tag, if it is of this class.
+    /// The mailbox behind a tag, and the tag's class.
     fn owner(&self, tag: &Tag) -> Result<Option<(MailboxId, Class)>, Error>;
 
     /// What became of an envelope that a receipt of this relay names.

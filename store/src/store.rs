@@ -166,6 +166,11 @@ impl Store {
         })
     }
 
+    /// Where it lies.
+    pub const fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// Shows the rows as the newest commit left them.
     ///
     /// After a storage error it shows what the disk still gives, which may or may not include the commit that failed.

@@ -3,6 +3,7 @@
 mod contact;
 mod identity;
 mod log;
+mod mailbox;
 mod message;
 mod network;
 mod outbox;
@@ -12,6 +13,10 @@ mod setting;
 pub use contact::{AccountDevices, CodeReach, Contact, ContactNumber, ContactState, Device, PeerDevice};
 pub use identity::Identity;
 pub use log::{Counters, Event, Idempotency};
+pub use mailbox::{
+    EnvelopeRef, EnvelopeState, GrantRow, HeldEnvelope, InviteRow, KeptRow, Lapse, LapseWhat, MailboxNumber,
+    MailboxRow, MailboxTags, PoolKey, PoolTaken, RelayTotals, TagRow,
+};
 pub use message::{
     ChainLink, Deliveries, Delivery, Dropped, Message, MessageRef, Place, PlaceHead, Progress, Seen, StepTaken,
 };
@@ -90,6 +95,32 @@ pub enum Table {
     CodeReach = 31,
     /// Messages that were dropped with their request.
     Dropped = 32,
+    /// Sums of a relay.
+    RelayTotals = 33,
+    /// Mailboxes of a relay.
+    Mailbox = 34,
+    /// Mailboxes by number.
+    MailboxNumber = 35,
+    /// Tags by mailbox.
+    MailboxTags = 36,
+    /// Mailboxes by tag.
+    MailboxTag = 37,
+    /// Envelopes that wait at a relay.
+    HeldEnvelope = 38,
+    /// Envelopes at a relay, by name.
+    EnvelopeRef = 39,
+    /// Grants that are in use or were ended.
+    GrantUse = 40,
+    /// One-time keys at a relay.
+    PoolKey = 41,
+    /// One-time keys that were taken at a relay.
+    PoolTaken = 42,
+    /// Descriptors at a relay.
+    KeptDescriptor = 43,
+    /// Invites of a relay.
+    RelayInvite = 44,
+    /// What lapses at a relay.
+    Lapse = 45,
 }
 
 impl Table {

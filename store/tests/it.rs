@@ -11,6 +11,8 @@ mod corrupt;
 mod crash;
 #[path = "it/lock.rs"]
 mod lock;
+#[path = "it/mailbox.rs"]
+mod mailbox;
 #[path = "it/migration.rs"]
 mod migration;
 #[path = "it/overlay.rs"]

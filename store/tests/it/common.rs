@@ -123,3 +123,11 @@ pub(crate) fn with_rows(image: Vec<u8>, change: impl FnOnce(&mut Vec<(Vec<u8>, V
     })
     .1
 }
+
+/// How often something is done: a tenth of the full number unless `KITH_FULL` is set or the variable says how often.
+pub(crate) fn count(what: &str, variable: &str, full: u64) -> u64 {
+    let asked = std::env::var(variable).ok().and_then(|v| v.parse().ok());
+    let n = asked.unwrap_or(if std::env::var_os("KITH_FULL").is_some() { full } else { full.div_ceil(10) });
+    println!("counts: {what}: {n} (full: {full}, {variable}=N for another number)");
+    n
+}
