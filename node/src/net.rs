@@ -30,5 +30,6 @@ pub use handle::{NetHandle, NetSetup, PingError, peer_name, spawn};
 pub use peers::limits::Limits;
 pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink, record_check};
 pub use types::{
-    DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, Transport, Verdict,
+    AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, RelayInput,
+    RelayToken, Transport, Verdict,
 };

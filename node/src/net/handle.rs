@@ -5,7 +5,7 @@ use super::{
     config::{NetConfig, NetError},
     record::{Kept, Nowhere, PeerSink, RecordCheck, RecordSink},
     run,
-    types::{NetCommand, NetEvent, NetStatus, PeerName},
+    types::{NetCommand, NetEvent, NetStatus, PeerName, RelayInput},
 };
 use crate::clock::Clock;
 use kith_protocol::crypto::secret::Secret;
@@ -26,6 +26,8 @@ pub struct NetSetup {
     pub records: Box<dyn RecordSink>,
     /// Keeps learned peers.
     pub peers: Box<dyn PeerSink>,
+    /// The relay that this node runs, if it does: takes requests in. Full, requests are answered busy.
+    pub relay: Option<mpsc::Sender<RelayInput>>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -34,13 +36,13 @@ impl NetSetup {
     /// Makes a setup that remembers nothing from earlier and keeps nothing for later: many of these run in one process.
     pub fn forgetful(config: NetConfig, key_seed: Secret<32>, check: RecordCheck, clock: Clock) -> Self {
         let (records, peers) = (Box::new(Nowhere), Box::new(Nowhere));
-        Self { config, key_seed, check, kept: Kept::default(), records, peers, clock }
+        Self { config, key_seed, check, kept: Kept::default(), records, peers, relay: None, clock }
     }
 }
 
 impl fmt::Debug for NetSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, key_seed: _, check: _, kept: _, records: _, peers: _, clock: _ } = self;
+        let Self { config, key_seed: _, check: _, kept: _, records: _, peers: _, relay: _, clock: _ } = self;
         f.debug_struct("NetSetup").field("config", config).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use super::{
     handle::{Ask, Ends, NetSetup, PingError},
     peers::{book::Book, dialer::Dialer, score::Scores},
     swarm, translate,
-    types::{NetCommand, NetEvent},
+    types::{AskOutcome, NetCommand, NetEvent},
 };
 use crate::clock::{Clock, Moment, system_rng};
 use futures::{FutureExt, StreamExt};
@@ -86,7 +86,8 @@ pub(crate) fn keypair(seed: &Secret<32>) -> Result<identity::Keypair, NetError> 
 
 /// Makes the net task; its listeners are up when this returns.
 pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends: Ends) -> Result<Net, NetError> {
-    let NetSetup { config, key_seed, check, kept, records, peers, clock } = setup;
+    let NetSetup { config, key_seed, check, kept, records, peers, relay, clock } = setup;
+    drop(relay);
     let key = keypair(&key_seed)?;
     let me = key.public().to_peer_id();
     let mut store = Records::new(me, &config.limits, check, clock.clone(), records);
@@ -247,6 +248,11 @@ impl Net {
             NetCommand::Dial { addresses } => self.dial_hints(&addresses),
             NetCommand::Protect { peers } => self.protect(&peers),
             NetCommand::Block { peers } => self.block(&peers),
+            NetCommand::Ask { ask, .. } => {
+                let outcome = AskOutcome::Unreachable { why: "relays are not spoken to yet" };
+                self.events.answer(NetEvent::Asked { ask, outcome });
+            }
+            NetCommand::AnswerRelay { .. } | NetCommand::Keep { .. } | NetCommand::Wake { .. } => {}
             NetCommand::Fault { peer } => {
                 if let Some(peer) = translate::peer_id(&peer) {
                     self.violation(peer);
