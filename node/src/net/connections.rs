@@ -2,6 +2,7 @@
 //! Must not know what travels on a connection.
 
 use super::{
+    deliver::Frames,
     run::Net,
     translate::{self, Reach},
     types::{NetEvent, Transport},
@@ -277,7 +278,7 @@ impl Net {
         if first {
             self.events.tell(NetEvent::PeerUp { peer: translate::peer_name(&peer) });
         }
-        self.pump_deliveries(peer);
+        self.pump::<Frames>(peer);
         self.ask_waiting(peer);
     }
 
@@ -325,12 +326,12 @@ impl Net {
 
     /// Tells everybody who waits for a connection to the peer that there is none.
     fn fail_waiting(&mut self, peer: PeerId, why: &'static str) {
-        self.fail_deliveries(peer, why);
+        self.fail_waiting_for::<Frames>(peer, why);
         self.fail_direct(peer, why);
     }
 
     fn is_awaited(&self, peer: &PeerId) -> bool {
-        self.deliveries.awaits(peer) || self.direct.awaits(peer)
+        self.deliveries.out.awaits(peer) || self.direct.awaits(peer)
     }
 
     /// Notes that somebody from the public network came in under a public address of this node.

@@ -110,7 +110,7 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut net = Net {
         connections: Connections::new(announce),
-        deliveries: Deliveries::default(),
+        deliveries: Deliveries::new(&config.limits),
         direct: Direct::default(),
         fetches: Fetches::default(),
         publishing: Publishing::default(),
@@ -310,7 +310,6 @@ impl Net {
 
     fn on_tick(&mut self) {
         let now = self.clock.moment();
-        self.expire_inbound(now);
         self.expire_deliveries(now);
         self.expire_fetches(now);
         self.expire_direct(now);
