@@ -12,6 +12,7 @@ mod fetch;
 mod handle;
 mod identify;
 mod inbound;
+mod mailbox;
 mod mdns;
 mod outbound;
 mod peers;
@@ -25,6 +26,7 @@ mod swarm;
 mod tests;
 mod translate;
 mod types;
+mod wake;
 mod wire;
 
 pub use config::{DhtMode, NetConfig, NetError};

@@ -88,6 +88,7 @@ impl Net {
         match event {
             Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => match request {
                 Ok(frame) => self.on_frame(peer, request_id, frame, channel),
+                Err(Flaw::Crowded) => self.respond(channel, Verdict::Busy { retry_after_ms: RETRY_AFTER_MS }),
                 Err(flaw) => self.judge_flaw(peer, flaw),
             },
             Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
@@ -165,6 +166,8 @@ impl Net {
         match flaw {
             Flaw::Invalid => self.violation_and_close(peer),
             Flaw::Broken => self.transient(peer),
+            // Others hold what is missing here.
+            Flaw::Crowded => {}
         }
     }
 

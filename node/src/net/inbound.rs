@@ -125,6 +125,11 @@ impl<C> Inbound<C> {
         Some((peer, request, channel))
     }
 
+    /// Returns the names of all that wait.
+    pub(crate) fn tokens(&self) -> Vec<u64> {
+        self.waiting.keys().copied().collect()
+    }
+
     /// Forgets a request that cannot be answered any more.
     pub(crate) fn lost(&mut self, request: InboundRequestId) {
         if let Some(token) = self.requests.get(&request).copied() {

@@ -11,9 +11,12 @@ use super::{
     events::Events,
     fetch::Fetches,
     handle::{Ask, Ends, NetSetup, PingError},
+    mailbox::{Questions, Service},
+    outbound::Outbound,
     peers::{book::Book, dialer::Dialer, score::Scores},
     swarm, translate,
-    types::{AskOutcome, NetCommand, NetEvent},
+    types::{NetCommand, NetEvent},
+    wake::Wakes,
 };
 use crate::clock::{Clock, Moment, system_rng};
 use futures::{FutureExt, StreamExt};
@@ -46,6 +49,10 @@ pub(crate) struct Net {
     pub(crate) events: Events,
     pub(crate) connections: Connections,
     pub(crate) deliveries: Deliveries,
+    pub(crate) questions: Outbound<Questions>,
+    /// The relay this node runs, if it does.
+    pub(crate) relay: Option<Service>,
+    pub(crate) wakes: Wakes,
     pub(crate) direct: Direct,
     pub(crate) fetches: Fetches,
     pub(crate) publishing: Publishing,
@@ -67,13 +74,26 @@ pub(crate) struct Net {
 /// What the task does next.
 enum Turn {
     Stop,
-    /// Commands lie in the batch.
+    /// Commands lie in the batches.
     Commands,
     Ask(Ask),
     /// The app's queue has room for what waits.
     Room,
     Swarm(Box<SwarmEvent<BehaviourEvent>>),
     Tick,
+}
+
+/// Commands that were taken out of their queues.
+#[derive(Default)]
+struct Batches {
+    app: Vec<NetCommand>,
+    relay: Vec<NetCommand>,
+}
+
+impl Batches {
+    fn drain(&mut self) -> impl Iterator<Item = NetCommand> {
+        self.relay.drain(..).chain(self.app.drain(..))
+    }
 }
 
 /// Makes the transport key out of its seed.
@@ -87,7 +107,6 @@ pub(crate) fn keypair(seed: &Secret<32>) -> Result<identity::Keypair, NetError> 
 /// Makes the net task; its listeners are up when this returns.
 pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends: Ends) -> Result<Net, NetError> {
     let NetSetup { config, key_seed, check, kept, records, peers, relay, clock } = setup;
-    drop(relay);
     let key = keypair(&key_seed)?;
     let me = key.public().to_peer_id();
     let mut store = Records::new(me, &config.limits, check, clock.clone(), records);
@@ -96,7 +115,8 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
     let announce = parse_all(&config.announce)?;
     let mut rng = system_rng()?;
     // Peers tell by it that this node was started anew, and that what was open before is gone.
-    let mut swarm = swarm::build(key, &config, &format!("kith {:016x}", rng.next_u64()), store)?;
+    let run = format!("kith {:016x}", rng.next_u64());
+    let mut swarm = swarm::build(key, &config, (&run, relay.is_some()), store)?;
     let listeners = swarm::listen(&mut swarm, &config.listen)?;
 
     let now = clock.moment();
@@ -111,6 +131,9 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
     let mut net = Net {
         connections: Connections::new(announce),
         deliveries: Deliveries::new(&config.limits),
+        questions: Outbound::new(config.limits.ask_per_relay, config.limits.ask_total),
+        relay: relay.map(|relay| Service::new(&config.limits, relay)),
+        wakes: Wakes::default(),
         direct: Direct::default(),
         fetches: Fetches::default(),
         publishing: Publishing::default(),
@@ -168,11 +191,11 @@ impl Net {
 
     /// Runs until told to stop, or until every handle is gone.
     pub(crate) async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batches = Batches::default();
         loop {
-            match self.turn(&mut batch).await {
+            match self.turn(&mut batches).await {
                 Turn::Stop => break,
-                Turn::Commands => batch.drain(..).for_each(|command| self.on_command(command)),
+                Turn::Commands => batches.drain().for_each(|command| self.on_command(command)),
                 Turn::Ask(ask) => self.on_ask(ask),
                 Turn::Room => self.events.flush(),
                 Turn::Swarm(event) => {
@@ -186,13 +209,14 @@ impl Net {
     }
 
     /// Waits for the next thing to do. Every arm is cancel-safe; the choice among ready ones is random, so none starves.
-    async fn turn(&mut self, batch: &mut Vec<NetCommand>) -> Turn {
+    async fn turn(&mut self, Batches { app, relay }: &mut Batches) -> Turn {
         let may_take = self.may_take_commands();
         let (room, waiting) = (self.events.queue(), self.events.waiting());
-        let Ends { commands, asks, stop, .. } = &mut self.ends;
+        let Ends { commands, served, asks, stop, .. } = &mut self.ends;
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => Turn::Stop,
-            taken = commands.recv_many(batch, BATCH), if may_take => if taken == 0 { Turn::Stop } else { Turn::Commands },
+            taken = commands.recv_many(app, BATCH), if may_take => if taken == 0 { Turn::Stop } else { Turn::Commands },
+            taken = served.recv_many(relay, BATCH) => if taken == 0 { Turn::Stop } else { Turn::Commands },
             Some(ask) = asks.recv() => Turn::Ask(ask),
             _ = room.reserve(), if waiting => Turn::Room,
             event = self.swarm.select_next_some() => Turn::Swarm(Box::new(event)),
@@ -215,7 +239,21 @@ impl Net {
         self.events.answers() < self.config.limits.outbound_total.max(1) * 2
     }
 
+    /// Lets the relay's answers out, closes connections and frees the ports.
     async fn stop(mut self) {
+        // What is in the queue was committed before the stop; what comes later is not taken any more.
+        self.ends.served.close();
+        while let Ok(command) = self.ends.served.try_recv() {
+            self.on_command(command);
+        }
+        self.turn_clients_away();
+        let answered = async {
+            while self.relay.as_ref().is_some_and(Service::is_answering) {
+                let event = self.swarm.select_next_some().await;
+                self.on_swarm(event);
+            }
+        };
+        let _ = tokio::time::timeout(STOP_WAIT, answered).await;
         let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
             let _ = self.swarm.disconnect_peer_id(peer);
@@ -248,11 +286,10 @@ impl Net {
             NetCommand::Dial { addresses } => self.dial_hints(&addresses),
             NetCommand::Protect { peers } => self.protect(&peers),
             NetCommand::Block { peers } => self.block(&peers),
-            NetCommand::Ask { ask, .. } => {
-                let outcome = AskOutcome::Unreachable { why: "relays are not spoken to yet" };
-                self.events.answer(NetEvent::Asked { ask, outcome });
-            }
-            NetCommand::AnswerRelay { .. } | NetCommand::Keep { .. } | NetCommand::Wake { .. } => {}
+            NetCommand::Ask { ask, peer, addresses, request } => self.ask_relay(ask, &peer, &addresses, request),
+            NetCommand::AnswerRelay { token, answer } => self.answer_relay(token, answer),
+            NetCommand::Keep { peer } => self.keep_client(&peer),
+            NetCommand::Wake { peer } => self.wake(&peer),
             NetCommand::Fault { peer } => {
                 if let Some(peer) = translate::peer_id(&peer) {
                     self.violation(peer);
@@ -296,6 +333,8 @@ impl Net {
         match event {
             BehaviourEvent::Deliver(event) => self.on_deliver(event),
             BehaviourEvent::Descriptor(event) => self.on_descriptor(event),
+            BehaviourEvent::Mailbox(event) => self.on_mailbox(event),
+            BehaviourEvent::Wake(event) => self.on_wake(event),
             BehaviourEvent::Dht(event) => self.on_dht(event),
             BehaviourEvent::Identify(event) => self.on_identify(event),
             BehaviourEvent::Mdns(event) => self.on_mdns(event),
@@ -311,6 +350,8 @@ impl Net {
     fn on_tick(&mut self) {
         let now = self.clock.moment();
         self.expire_deliveries(now);
+        self.expire_mailbox(now);
+        self.expire_wakes(now);
         self.expire_fetches(now);
         self.expire_direct(now);
         self.drive_publishing(now);

@@ -2,6 +2,7 @@
 //! Must not know what a fault was.
 
 use super::{
+    mailbox::Service,
     peers::score::{TRANSIENT, VIOLATION},
     run::Net,
     translate,
@@ -30,10 +31,12 @@ impl Net {
         self.book.protect(peers);
     }
 
-    /// Keeps the connections of contacts and of a few servers of the DHT open.
+    /// Keeps the connections of contacts, of clients with a mailbox here and of a few servers of the DHT open.
     pub(crate) fn keep_anchors(&mut self) {
         let servers = self.connections.live.iter().filter(|(_, live)| live.serves).map(|(peer, _)| *peer);
-        let kept = servers.take(self.config.limits.anchors).chain(self.contacts.iter().copied()).collect();
+        let clients = self.relay.iter().flat_map(Service::kept);
+        let kept =
+            servers.take(self.config.limits.anchors).chain(self.contacts.iter().copied()).chain(clients).collect();
         self.swarm.behaviour_mut().protect.keep(kept);
     }
 

@@ -193,6 +193,11 @@ impl NetCommand {
     pub fn stands(&self) -> bool {
         matches!(self, Self::Publish { .. } | Self::Protect { .. } | Self::Block { .. })
     }
+
+    /// Whether it comes from the relay that this node runs, not from the app.
+    pub(crate) fn is_relays(&self) -> bool {
+        matches!(self, Self::AnswerRelay { .. } | Self::Keep { .. } | Self::Wake { .. })
+    }
 }
 
 /// What the net task tells the app.
