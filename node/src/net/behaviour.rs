@@ -70,7 +70,7 @@ impl Behaviour {
             mailbox: exchange(&reading, mailbox, limits),
             wake: exchange(&reading, ProtocolSupport::Full, limits),
             ping: ping::Behaviour::new(
-                ping::Config::new().with_interval(Duration::from_secs(40)).with_timeout(Duration::from_secs(20)),
+                ping::Config::new().with_interval(limits.ping_every).with_timeout(limits.ping_patience),
             ),
         }
     }

@@ -129,6 +129,11 @@ impl Service {
         self.kept.iter().copied()
     }
 
+    /// The connected peers that asked.
+    pub(crate) fn clients(&self) -> Vec<PeerId> {
+        self.clients.iter().copied().collect()
+    }
+
     /// Says whether answers are on their way.
     pub(crate) fn is_answering(&self) -> bool {
         !self.answers.flying.is_empty()

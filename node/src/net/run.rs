@@ -6,7 +6,7 @@ use super::{
     config::{DhtMode, NetConfig, NetError},
     connections::Connections,
     deliver::Deliveries,
-    descriptor::Direct,
+    descriptor::{Direct, Want},
     dht::{Publishing, Records},
     events::Events,
     fetch::Fetches,
@@ -19,14 +19,14 @@ use super::{
     wake::Wakes,
 };
 use crate::clock::{Clock, Moment, system_rng};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use kith_protocol::crypto::secret::Secret;
 use libp2p::{Multiaddr, PeerId, Swarm, identity, swarm::SwarmEvent};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use std::{collections::HashSet, time::Duration};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Interval, MissedTickBehavior, interval},
 };
 use zeroize::Zeroize;
@@ -247,13 +247,7 @@ impl Net {
             self.on_command(command);
         }
         self.turn_clients_away();
-        let answered = async {
-            while self.relay.as_ref().is_some_and(Service::is_answering) {
-                let event = self.swarm.select_next_some().await;
-                self.on_swarm(event);
-            }
-        };
-        let _ = tokio::time::timeout(STOP_WAIT, answered).await;
+        self.see_clients_off().await;
         let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
             let _ = self.swarm.disconnect_peer_id(peer);
@@ -275,6 +269,32 @@ impl Net {
         };
         let _ = tokio::time::timeout(STOP_WAIT, freed).await;
         stopped.send_replace(true);
+    }
+
+    /// Waits until the relay's answers have arrived: a closing connection takes with it what its other end has not read yet.
+    /// Whoever answers an echo has read what came before it.
+    async fn see_clients_off(&mut self) {
+        let clients = self.relay.as_ref().map(Service::clients).unwrap_or_default();
+        let arrived = async {
+            while self.relay.as_ref().is_some_and(Service::is_answering) {
+                let event = self.swarm.select_next_some().await;
+                self.on_swarm(event);
+            }
+            let mut echoes = FuturesUnordered::new();
+            for client in clients {
+                let (reply, echo) = oneshot::channel();
+                self.ask(client, Vec::new(), Want::Echo(reply));
+                echoes.push(echo);
+            }
+            while !echoes.is_empty() {
+                tokio::select! {
+                    _ = echoes.next() => {}
+                    event = self.swarm.select_next_some() => self.on_swarm(event),
+                }
+            }
+        };
+        // Somebody who reads slowly, or is dead, does not hold up the stop.
+        let _ = tokio::time::timeout(STOP_WAIT, arrived).await;
     }
 
     fn on_command(&mut self, command: NetCommand) {

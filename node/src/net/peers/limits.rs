@@ -20,6 +20,10 @@ pub struct Limits {
     /// How long an unused connection of a peer that is no contact stays open; below the interval of pings, which count
     /// as use.
     pub idle: Duration,
+    /// How often a connection is looked after, in use or not.
+    pub ping_every: Duration,
+    /// How long a peer may take to answer that before its connection counts as dead.
+    pub ping_patience: Duration,
     /// Connections to peers of the DHT that are kept and looked for, so that a small network holds together.
     pub anchors: usize,
     /// How long a dial with its handshake may take.
@@ -109,6 +113,8 @@ impl Default for Limits {
             connections_per_peer: 3,
             memory_bytes: Some(1 << 30),
             idle: Duration::from_secs(30),
+            ping_every: Duration::from_secs(40),
+            ping_patience: Duration::from_secs(20),
             anchors: 4,
             handshake_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),

@@ -19,11 +19,30 @@ use libp2p::{
 use std::{borrow::Cow, collections::HashMap, io, time::Duration};
 use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 
-/// What Mallory writes on a stream, and whether she then hangs up or holds it open.
+/// What Mallory writes on a stream, and what she does then.
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     bytes: Vec<u8>,
-    hold: bool,
+    end: End,
+}
+
+/// How Mallory ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    HangUp,
+    /// Holds it open without a word.
+    Hold,
+    /// Writes one byte, waits, writes the next.
+    Drip,
+}
+
+/// How long Mallory waits between two drops.
+const DRIP: Duration = Duration::from_millis(20);
+
+impl Script {
+    pub(super) fn new(bytes: Vec<u8>, end: End) -> Self {
+        Self { bytes, end }
+    }
 }
 
 /// Writes scripts as they are.
@@ -32,9 +51,15 @@ struct Raw;
 
 impl Raw {
     async fn play<T: AsyncWrite + Unpin + Send>(io: &mut T, script: Script) -> io::Result<()> {
-        io.write_all(&script.bytes).await?;
-        io.flush().await?;
-        if script.hold {
+        let drips = script.end == End::Drip;
+        for part in script.bytes.chunks(if drips { 1 } else { usize::MAX }) {
+            io.write_all(part).await?;
+            io.flush().await?;
+            if drips {
+                tokio::time::sleep(DRIP).await;
+            }
+        }
+        if script.end == End::Hold {
             std::future::pending::<()>().await;
         }
         Ok(())
@@ -53,7 +78,7 @@ impl request_response::Codec for Raw {
     ) -> io::Result<Script> {
         let mut length = [0; 4];
         io.read_exact(&mut length).await?;
-        Ok(Script { bytes: length.to_vec(), hold: false })
+        Ok(Script::new(length.to_vec(), End::HangUp))
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -63,7 +88,7 @@ impl request_response::Codec for Raw {
     ) -> io::Result<Script> {
         let mut bytes = Vec::new();
         io.read_to_end(&mut bytes).await?;
-        Ok(Script { bytes, hold: false })
+        Ok(Script::new(bytes, End::HangUp))
     }
 
     async fn write_request<T: AsyncWrite + Unpin + Send>(
@@ -131,8 +156,8 @@ enum Trick {
 
 /// A peer that keeps to Noise and Yamux, and to nothing above.
 pub(super) struct Mallory {
-    name: PeerName,
-    address: String,
+    pub(super) name: PeerName,
+    pub(super) address: String,
     tricks: mpsc::Sender<Trick>,
     /// How each put ended: whether the peer acknowledged it.
     puts: mpsc::Receiver<bool>,
@@ -209,8 +234,8 @@ impl Mallory {
         Self { name, address: address.to_string(), tricks, puts }
     }
 
-    async fn play(&self, victim: &Node, bytes: Vec<u8>, hold: bool) {
-        let trick = Trick::Play(victim.id(), Script { bytes, hold });
+    pub(super) async fn play(&self, victim: &Node, bytes: Vec<u8>, end: End) {
+        let trick = Trick::Play(victim.id(), Script::new(bytes, end));
         assert!(self.tricks.send(trick).await.is_ok());
     }
 
@@ -223,7 +248,7 @@ impl Mallory {
 }
 
 pub(super) fn nothing() -> Script {
-    Script { bytes: vec![], hold: false }
+    Script::new(vec![], End::HangUp)
 }
 
 impl Node {
@@ -232,13 +257,13 @@ impl Node {
     }
 
     /// Waits until the score of a peer fits, connected or not.
-    async fn scored(&self, name: &PeerName, fits: impl Fn(&PeerStatus) -> bool) {
+    pub(super) async fn scored(&self, name: &PeerName, fits: impl Fn(&PeerStatus) -> bool) {
         let shown = |status: &crate::net::NetStatus| status.peers.iter().any(|peer| peer.peer == *name && fits(peer));
         self.status("the score", shown).await;
     }
 
     /// Waits until the peer's last connection is closed.
-    async fn hangs_up_on(&mut self, name: &PeerName) {
+    pub(super) async fn hangs_up_on(&mut self, name: &PeerName) {
         let down = |event| match event {
             NetEvent::PeerDown { peer } if peer == *name => Some(()),
             _ => None,
@@ -247,7 +272,7 @@ impl Node {
     }
 }
 
-fn prefixed(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn prefixed(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
 }
 
@@ -267,7 +292,7 @@ async fn r_net_7_garbage_and_oversize_frames_are_scored_hung_up_on_and_others_se
     ] {
         let mut bob = node(config()).await;
         let mallory = Mallory::connect(protocol, &bob, nothing(), vec![]).await;
-        mallory.play(&bob, bytes, false).await;
+        mallory.play(&bob, bytes, End::HangUp).await;
         bob.hangs_up_on(&mallory.name).await;
         // Back again, her score is still there.
         bob.send(NetCommand::Dial { addresses: vec![mallory.address.clone()] });
@@ -281,9 +306,9 @@ async fn r_net_7_garbage_and_oversize_frames_are_scored_hung_up_on_and_others_se
 async fn r_net_7_half_frames_are_scored_mildly_and_the_connection_stays() {
     let mut bob = node(config()).await;
     let mallory = Mallory::connect(Deliver::NAME, &bob, nothing(), vec![]).await;
-    mallory.play(&bob, [&500u32.to_be_bytes()[..], &[1; 20]].concat(), false).await;
+    mallory.play(&bob, [&500u32.to_be_bytes()[..], &[1; 20]].concat(), End::HangUp).await;
     bob.scored(&mallory.name, |peer| peer.score == -1 && peer.transport.is_some()).await;
-    mallory.play(&bob, vec![0, 0], false).await;
+    mallory.play(&bob, vec![0, 0], End::HangUp).await;
     bob.scored(&mallory.name, |peer| peer.score == -2 && peer.transport.is_some()).await;
     assert_serves(&mut bob).await;
 }
@@ -296,8 +321,8 @@ async fn silent_and_slow_senders_meet_the_deadline_while_others_are_served() {
     let mut bob = node(impatient).await;
     let mallory = Mallory::connect(Deliver::NAME, &bob, nothing(), vec![]).await;
     // Announces much, sends some, and waits; and a stream with nothing on it at all.
-    mallory.play(&bob, [&60_000u32.to_be_bytes()[..], &[1; 2_000]].concat(), true).await;
-    mallory.play(&bob, vec![], true).await;
+    mallory.play(&bob, [&60_000u32.to_be_bytes()[..], &[1; 2_000]].concat(), End::Hold).await;
+    mallory.play(&bob, vec![], End::Hold).await;
     assert_serves(&mut bob).await;
     bob.scored(&mallory.name, |peer| peer.score == -2 && peer.transport.is_some()).await;
 }
@@ -307,10 +332,10 @@ async fn unreadable_silent_and_broken_answers_end_the_attempt_with_a_reason() {
     let mut impatient = config();
     impatient.limits.request_timeout = Duration::from_millis(1_500);
     for (answer, why, score) in [
-        (Script { bytes: prefixed(&[9, 9]), hold: false }, "the answer was unreadable", -20),
-        (Script { bytes: vec![0xff; 8], hold: false }, "the answer was unreadable", -20),
-        (Script { bytes: vec![], hold: true }, "no answer in time", -1),
-        (Script { bytes: vec![0, 0, 0], hold: false }, "the stream broke", -1),
+        (Script::new(prefixed(&[9, 9]), End::HangUp), "the answer was unreadable", -20),
+        (Script::new(vec![0xff; 8], End::HangUp), "the answer was unreadable", -20),
+        (Script::new(vec![], End::Hold), "no answer in time", -1),
+        (Script::new(vec![0, 0, 0], End::HangUp), "the stream broke", -1),
     ] {
         let mut alice = node(impatient.clone()).await;
         let mallory = Mallory::connect(Deliver::NAME, &alice, answer, vec![]).await;
@@ -409,14 +434,14 @@ async fn a_forged_direct_answer_is_scored_and_never_found() {
     let mut alice = node(config()).await;
     // Version 1, index 0, six bytes.
     let answer = prefixed(&[&[1, 0, 0, 6][..], b"forged"].concat());
-    let mallory = Mallory::connect(Descriptor::NAME, &alice, Script { bytes: answer, hold: false }, vec![]).await;
+    let mallory = Mallory::connect(Descriptor::NAME, &alice, Script::new(answer, End::HangUp), vec![]).await;
     alice.send(NetCommand::Fetch { query: 1, keys: vec![key(1)], hints: vec![] });
     let (records, asked) = alice.found(1).await;
     assert_eq!((records, asked), (vec![], 1));
     alice.scored(&mallory.name, |peer| peer.score <= -15).await;
     // An answer to what was not asked is a fault as well.
     let unasked = prefixed(&[1, 5, 0, 0]);
-    let other = Mallory::connect(Descriptor::NAME, &alice, Script { bytes: unasked, hold: false }, vec![]).await;
+    let other = Mallory::connect(Descriptor::NAME, &alice, Script::new(unasked, End::HangUp), vec![]).await;
     alice.send(NetCommand::Fetch { query: 2, keys: vec![key(1)], hints: vec![] });
     assert_eq!(alice.found(2).await.0, vec![]);
     alice.scored(&other.name, |peer| peer.score <= -15).await;
