@@ -14,6 +14,7 @@ mod identify;
 mod inbound;
 mod mailbox;
 mod mdns;
+mod networks;
 mod outbound;
 mod peers;
 mod protect;

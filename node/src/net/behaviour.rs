@@ -5,6 +5,7 @@ use super::{
     config::NetConfig,
     dht::{Dht, Records},
     identify::Identify,
+    networks::Networks,
     peers::limits::Limits,
     protect::Protect,
     wire::{Codec, Deliver, Descriptor, Layout, Mailbox, Reading, Wake},
@@ -32,6 +33,7 @@ const STREAMS: usize = 64;
 pub(crate) struct Behaviour {
     pub(crate) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) networks: Networks,
     pub(crate) memory: Toggle<memory_connection_limits::Behaviour>,
     pub(crate) protect: Protect,
     pub(crate) identify: Identify,
@@ -54,6 +56,7 @@ impl Behaviour {
         Self {
             blocked: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(connection_limits(limits)),
+            networks: Networks::new(limits.connections_per_network),
             memory: limits.memory_bytes.map(memory_connection_limits::Behaviour::with_max_bytes).into(),
             protect: Protect::default(),
             identify: Identify::new(

@@ -17,7 +17,7 @@ use libp2p::{
     PeerId,
     request_response::{Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::sync::mpsc;
 
 type MailboxEvent = Event<Result<Vec<u8>, Flaw>, Reply>;
@@ -56,6 +56,8 @@ pub(crate) struct Service {
     clients: HashSet<PeerId>,
     /// Those among them whose connections are kept.
     kept: HashSet<PeerId>,
+    /// Peers that had a mailbox here when they were last connected: they are let in again.
+    known: Known,
     /// Peers that asked and are gone, of which the relay is not told yet.
     gone: BTreeSet<PeerId>,
     clients_max: usize,
@@ -103,6 +105,35 @@ impl Answers {
     }
 }
 
+/// The peers that were kept last.
+struct Known {
+    places: HashMap<PeerId, u64>,
+    order: BTreeMap<u64, PeerId>,
+    next: u64,
+    max: usize,
+}
+
+impl Known {
+    fn new(max: usize) -> Self {
+        Self { places: HashMap::new(), order: BTreeMap::new(), next: 0, max: max.max(1) }
+    }
+
+    /// Notes a peer as the newest; returns the oldest if there are too many now.
+    fn note(&mut self, peer: PeerId) -> Option<PeerId> {
+        if let Some(place) = self.places.insert(peer, self.next) {
+            self.order.remove(&place);
+        }
+        self.order.insert(self.next, peer);
+        self.next += 1;
+        if self.order.len() <= self.max {
+            return None;
+        }
+        let oldest = self.order.pop_first().map(|(_, peer)| peer)?;
+        self.places.remove(&oldest);
+        Some(oldest)
+    }
+}
+
 impl Service {
     pub(crate) fn new(limits: &Limits, relay: mpsc::Sender<RelayInput>) -> Self {
         let bounds = Bounds {
@@ -119,6 +150,7 @@ impl Service {
             answers,
             clients: HashSet::new(),
             kept: HashSet::new(),
+            known: Known::new(limits.relay_peers),
             gone: BTreeSet::new(),
             clients_max: limits.relay_peers,
         }
@@ -127,6 +159,11 @@ impl Service {
     /// The clients whose connections are kept.
     pub(crate) fn kept(&self) -> impl Iterator<Item = PeerId> {
         self.kept.iter().copied()
+    }
+
+    /// Says whether a peer has, or had, a mailbox here.
+    pub(crate) fn knows(&self, peer: &PeerId) -> bool {
+        self.known.places.contains_key(peer)
     }
 
     /// The connected peers that asked.
@@ -338,9 +375,16 @@ impl Net {
         let Some(peer) = translate::peer_id(name).filter(|peer| self.connections.live.contains_key(peer)) else {
             return;
         };
-        if self.relay.as_mut().is_some_and(|relay| relay.clients.contains(&peer) && relay.kept.insert(peer)) {
-            self.keep_anchors();
+        let Some(relay) = self.relay.as_mut().filter(|relay| relay.clients.contains(&peer)) else { return };
+        if !relay.kept.insert(peer) {
+            return;
         }
+        let forgotten = relay.known.note(peer);
+        self.welcome(peer);
+        if let Some(forgotten) = forgotten {
+            self.unwelcome(&forgotten);
+        }
+        self.keep_anchors();
     }
 
     /// A peer's last connection is gone: the relay is told if it asked.
@@ -358,5 +402,20 @@ fn outcome(reply: Reply) -> AskOutcome {
     match reply {
         Reply::Answer(answer) => AskOutcome::Answered(answer),
         Reply::Busy { retry_after_ms } => AskOutcome::Busy { retry_after_ms },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_those_who_were_kept_the_newest_are_known() {
+        let mut known = Known::new(2);
+        let [alice, bob, carol] = [PeerId::random(), PeerId::random(), PeerId::random()];
+        assert_eq!((known.note(alice), known.note(bob), known.note(alice)), (None, None, None));
+        assert_eq!(known.note(carol), Some(bob));
+        assert_eq!((known.places.len(), known.order.len()), (2, 2));
+        assert_eq!(known.note(bob), Some(alice));
     }
 }

@@ -363,6 +363,7 @@ impl Net {
             BehaviourEvent::Blocked(never) => match never {},
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Memory(never) => match never {},
+            BehaviourEvent::Networks(never) => match never {},
             BehaviourEvent::Protect(never) => match never {},
         }
     }

@@ -15,6 +15,8 @@ pub struct Limits {
     pub pending_connections: u32,
     /// Connections per peer: three, because two peers that dial each other at once make two.
     pub connections_per_peer: u32,
+    /// Connections that come in from one network of the internet (an IPv4 /24, an IPv6 /56), if bounded.
+    pub connections_per_network: Option<usize>,
     /// Resident memory of the process above which no new connection is taken, in bytes.
     pub memory_bytes: Option<usize>,
     /// How long an unused connection of a peer that is no contact stays open; below the interval of pings, which count
@@ -92,6 +94,8 @@ impl Limits {
             inbound_connections: 2_000,
             outbound_connections: 256,
             pending_connections: 512,
+            // A school or a company behind one address still fits; 32 such networks fill the room.
+            connections_per_network: Some(64),
             known_peers: 4_096,
             half_read_bytes: 128 << 20,
             ..Self::default()
@@ -111,6 +115,7 @@ impl Default for Limits {
             outbound_connections: 128,
             pending_connections: 128,
             connections_per_peer: 3,
+            connections_per_network: None,
             memory_bytes: Some(1 << 30),
             idle: Duration::from_secs(30),
             ping_every: Duration::from_secs(40),

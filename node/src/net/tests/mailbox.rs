@@ -507,6 +507,35 @@ async fn an_idle_client_with_a_mailbox_is_kept_by_both_and_a_stranger_is_let_go(
     woken(&mut alice, &carol.name).await;
 }
 
+#[tokio::test]
+async fn a_client_with_a_mailbox_finds_room_at_a_relay_that_is_full_of_idle_strangers() {
+    let mut narrow = config();
+    narrow.limits.inbound_connections = 3;
+    let (mut carol, mut inputs) = relay(narrow, Clock::system(), QUEUE).await;
+    let seed = seed();
+    let start = || begin(NetSetup::forgetful(config(), seed.clone(), check(), Clock::system()));
+    let mut alice = start().await;
+    alice.ask(1, &carol, b"register");
+    let (token, ..) = request(&mut inputs).await;
+    carol.send(NetCommand::Keep { peer: alice.name.clone() });
+    carol.send(NetCommand::AnswerRelay { token, answer: vec![] });
+    assert_eq!(alice.asked().await, (1, AskOutcome::Answered(vec![])));
+    alice.net.shutdown().await;
+    carol.hangs_up_on(&alice.name).await;
+    let mut crowd = Vec::new();
+    for _ in 0..6 {
+        crowd.push(idler(&carol, 1).await);
+    }
+    carol.status("it is full", |status| status.peers.len() == 3).await;
+    echo(&carol, inputs);
+    let mut guest = node(config()).await;
+    guest.ask(1, &carol, b"me");
+    assert!(matches!(guest.asked().await, (1, AskOutcome::Unreachable { .. })));
+    let mut alice = start().await;
+    alice.ask(2, &carol, b"back again");
+    assert_eq!(alice.asked().await, (2, AskOutcome::Answered(b"back again".to_vec())));
+}
+
 /// Waits until somebody hears a wake-up from another.
 async fn woken(who: &mut Node, by: &PeerName) {
     let pick = |event| match event {
