@@ -104,7 +104,10 @@ impl App {
             NetEvent::Found { query, records, asked } => self.found(w, query, &records, asked),
             NetEvent::PeerUp { peer } => self.peer_up(w, &peer.0),
             NetEvent::Addresses { peer, addresses } => self.addresses(w, &peer.0, addresses),
-            NetEvent::PeerDown { .. } | NetEvent::Published { .. } => Ok(()),
+            NetEvent::PeerDown { .. }
+            | NetEvent::Published { .. }
+            | NetEvent::Asked { .. }
+            | NetEvent::Woken { .. } => Ok(()),
         }
     }
 

@@ -139,6 +139,7 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
             kept: kept.clone(),
             records: Box::new(records),
             peers: Box::new(peers),
+            relay: None,
             clock: clock.clone(),
         }
     };

@@ -11,7 +11,11 @@ mod events;
 mod fetch;
 mod handle;
 mod identify;
+mod inbound;
+mod mailbox;
 mod mdns;
+mod networks;
+mod outbound;
 mod peers;
 mod protect;
 mod record;
@@ -23,6 +27,7 @@ mod swarm;
 mod tests;
 mod translate;
 mod types;
+mod wake;
 mod wire;
 
 pub use config::{DhtMode, NetConfig, NetError};
@@ -30,5 +35,6 @@ pub use handle::{NetHandle, NetSetup, PingError, peer_name, spawn};
 pub use peers::limits::Limits;
 pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink, record_check};
 pub use types::{
-    DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, Transport, Verdict,
+    AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, RelayInput,
+    RelayToken, Transport, Verdict,
 };

@@ -11,7 +11,7 @@ pub use person::Person;
 
 use kith_node::{
     app::{Command, Input, RequestId},
-    net::{DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, PeerName, Verdict},
+    net::{AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, PeerName, Verdict},
 };
 use kith_protocol::{RecordKey, Timestamp, prekey};
 use rand_chacha::{
@@ -35,6 +35,8 @@ enum Happening {
     Arrive { to: usize, from: usize, attempt: u64, frame: Frame, life: u64 },
     /// The answer to an attempt arrives back.
     Answered { to: usize, attempt: u64, outcome: DeliverOutcome, life: u64 },
+    /// A question to a relay ends.
+    Asked { to: usize, ask: u64, life: u64 },
     /// A lookup's answer arrives.
     Found { to: usize, query: u64, records: Vec<(RecordKey, Vec<u8>)>, asked: u32, life: u64 },
     /// A node looks at its timetable.
@@ -253,7 +255,14 @@ impl World {
                     }
                 }
             }
-            NetCommand::Dial { .. }
+            NetCommand::Ask { ask, .. } => {
+                let when = self.now.plus_millis(2 * self.latency());
+                self.at(when, Happening::Asked { to: who, ask, life });
+            }
+            NetCommand::AnswerRelay { .. }
+            | NetCommand::Keep { .. }
+            | NetCommand::Wake { .. }
+            | NetCommand::Dial { .. }
             | NetCommand::Protect { .. }
             | NetCommand::Block { .. }
             | NetCommand::Fault { .. } => {}
@@ -333,6 +342,10 @@ impl World {
             }
             Happening::Found { to, query, records, asked, life } if self.people[to].alive(life) => {
                 self.handle(to, vec![Input::Net(NetEvent::Found { query, records, asked })]);
+            }
+            Happening::Asked { to, ask, life } if self.people[to].alive(life) => {
+                let outcome = AskOutcome::Unreachable { why: "no relays in this world" };
+                self.handle(to, vec![Input::Net(NetEvent::Asked { ask, outcome })]);
             }
             Happening::Wake { who, life } if self.people[who].alive(life) => {
                 self.people[who].wake_planned = None;

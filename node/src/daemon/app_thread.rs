@@ -4,7 +4,7 @@ use crate::{
     api::error::{Code, UserError},
     app::{BATCH_BYTES_MAX, BATCH_MAX, Command, Input, Outlet, Reply, RequestId, Runner, release},
     clock::Clock,
-    net::{NetCommand, NetEvent, NetHandle},
+    net::{AskOutcome, NetCommand, NetEvent, NetHandle},
 };
 use kith_protocol::Timestamp;
 use std::{collections::BTreeMap, mem::discriminant, time::Duration};
@@ -188,6 +188,7 @@ fn own(
 fn size(input: &Input) -> usize {
     match input {
         Input::Net(NetEvent::Inbound { frame, .. }) => frame.envelope.len(),
+        Input::Net(NetEvent::Asked { outcome: AskOutcome::Answered(answer), .. }) => answer.len(),
         Input::Net(NetEvent::Found { records, .. }) => records.iter().map(|(_, bytes)| bytes.len()).sum(),
         Input::Command { command: Command::Send { body, .. }, .. } => body.len(),
         _ => 0,

@@ -5,14 +5,16 @@ use super::{
     config::NetConfig,
     dht::{Dht, Records},
     identify::Identify,
+    networks::Networks,
     peers::limits::Limits,
     protect::Protect,
-    wire::{self, DeliverCodec, DescriptorCodec},
+    wire::{Codec, Deliver, Descriptor, Layout, Mailbox, Reading, Wake},
 };
 use libp2p::{
     PeerId, StreamProtocol, allow_block_list,
     connection_limits::{self, ConnectionLimits},
-    identify, identity, kad, mdns, memory_connection_limits, ping, request_response,
+    identify, identity, kad, mdns, memory_connection_limits, ping,
+    request_response::{self, ProtocolSupport},
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
 };
 use std::time::Duration;
@@ -31,23 +33,30 @@ const STREAMS: usize = 64;
 pub(crate) struct Behaviour {
     pub(crate) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) networks: Networks,
     pub(crate) memory: Toggle<memory_connection_limits::Behaviour>,
     pub(crate) protect: Protect,
     pub(crate) identify: Identify,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) dht: Dht,
-    pub(crate) deliver: request_response::Behaviour<DeliverCodec>,
-    pub(crate) descriptor: request_response::Behaviour<DescriptorCodec>,
+    pub(crate) deliver: request_response::Behaviour<Codec<Deliver>>,
+    pub(crate) descriptor: request_response::Behaviour<Codec<Descriptor>>,
+    pub(crate) mailbox: request_response::Behaviour<Codec<Mailbox>>,
+    pub(crate) wake: request_response::Behaviour<Codec<Wake>>,
     pub(crate) ping: ping::Behaviour,
 }
 
 impl Behaviour {
-    pub(crate) fn new(key: &identity::Keypair, config: &NetConfig, run: &str, records: Records) -> Self {
+    pub(crate) fn new(key: &identity::Keypair, config: &NetConfig, run: &str, relay: bool, records: Records) -> Self {
         let me = key.public().to_peer_id();
         let limits = &config.limits;
+        // Who asks one that runs no relay learns at once that it is none.
+        let mailbox = if relay { ProtocolSupport::Full } else { ProtocolSupport::Outbound };
+        let reading = Reading::new(limits.read_timeout(), limits.half_read_bytes);
         Self {
             blocked: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(connection_limits(limits)),
+            networks: Networks::new(limits.connections_per_network),
             memory: limits.memory_bytes.map(memory_connection_limits::Behaviour::with_max_bytes).into(),
             protect: Protect::default(),
             identify: Identify::new(
@@ -59,10 +68,12 @@ impl Behaviour {
             ),
             mdns: mdns(config.mdns, me),
             dht: Dht::new(kad::Behaviour::with_config(me, records, dht_config(limits))),
-            deliver: exchange(wire::DELIVER, DeliverCodec { within: limits.read_timeout() }, limits),
-            descriptor: exchange(wire::DESCRIPTOR, DescriptorCodec { within: limits.read_timeout() }, limits),
+            deliver: exchange(&reading, ProtocolSupport::Full, limits),
+            descriptor: exchange(&reading, ProtocolSupport::Full, limits),
+            mailbox: exchange(&reading, mailbox, limits),
+            wake: exchange(&reading, ProtocolSupport::Full, limits),
             ping: ping::Behaviour::new(
-                ping::Config::new().with_interval(Duration::from_secs(40)).with_timeout(Duration::from_secs(20)),
+                ping::Config::new().with_interval(limits.ping_every).with_timeout(limits.ping_patience),
             ),
         }
     }
@@ -94,14 +105,15 @@ fn dht_config(limits: &Limits) -> kad::Config {
     config
 }
 
-fn exchange<C>(protocol: StreamProtocol, codec: C, limits: &Limits) -> request_response::Behaviour<C>
-where
-    C: request_response::Codec<Protocol = StreamProtocol> + Clone + Send + 'static,
-{
+fn exchange<L: Layout>(
+    reading: &Reading,
+    support: ProtocolSupport,
+    limits: &Limits,
+) -> request_response::Behaviour<Codec<L>> {
     let config = request_response::Config::default()
         .with_request_timeout(limits.request_timeout)
         .with_max_concurrent_streams(STREAMS);
-    request_response::Behaviour::with_codec(codec, [(protocol, request_response::ProtocolSupport::Full)], config)
+    request_response::Behaviour::with_codec(Codec::new(reading.clone()), [(L::NAME, support)], config)
 }
 
 /// Finding peers by multicast; a machine without a multicast route goes on without it.

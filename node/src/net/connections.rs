@@ -2,6 +2,8 @@
 //! Must not know what travels on a connection.
 
 use super::{
+    deliver::Frames,
+    mailbox::Questions,
     run::Net,
     translate::{self, Reach},
     types::{NetEvent, Transport},
@@ -277,7 +279,8 @@ impl Net {
         if first {
             self.events.tell(NetEvent::PeerUp { peer: translate::peer_name(&peer) });
         }
-        self.pump_deliveries(peer);
+        self.pump::<Frames>(peer);
+        self.pump::<Questions>(peer);
         self.ask_waiting(peer);
     }
 
@@ -300,6 +303,7 @@ impl Net {
         if left == 0 && self.connections.live.remove(&peer).is_some() {
             self.events.tell(NetEvent::PeerDown { peer: translate::peer_name(&peer) });
             self.on_peer_gone(peer);
+            self.client_gone(peer);
         }
     }
 
@@ -325,12 +329,13 @@ impl Net {
 
     /// Tells everybody who waits for a connection to the peer that there is none.
     fn fail_waiting(&mut self, peer: PeerId, why: &'static str) {
-        self.fail_deliveries(peer, why);
+        self.fail_waiting_for::<Frames>(peer, why);
+        self.fail_waiting_for::<Questions>(peer, why);
         self.fail_direct(peer, why);
     }
 
     fn is_awaited(&self, peer: &PeerId) -> bool {
-        self.deliveries.awaits(peer) || self.direct.awaits(peer)
+        self.deliveries.out.awaits(peer) || self.questions.awaits(peer) || self.direct.awaits(peer)
     }
 
     /// Notes that somebody from the public network came in under a public address of this node.

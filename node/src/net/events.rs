@@ -2,23 +2,52 @@
 //! Must not block: what the app can do without is merged, and inbound frames are answered busy instead.
 
 use super::types::{NetEvent, PeerName};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::sync::mpsc;
 
 /// The way to the app.
 pub(crate) struct Events {
     queue: mpsc::Sender<NetEvent>,
+    waiting: Waiting,
+}
+
+/// What waits for room in the queue.
+#[derive(Default)]
+struct Waiting {
     /// Answers the app counts on; as many as it asked for.
     answers: VecDeque<NetEvent>,
+    /// Answers of relays among them: they are large.
+    asks: usize,
     /// Whether each peer is up, as last seen.
     peers: BTreeMap<PeerName, bool>,
+    /// Who said that something waits there.
+    woken: BTreeSet<PeerName>,
     published: Option<NetEvent>,
     addresses: Option<NetEvent>,
 }
 
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        let Self { answers, asks: _, peers, woken, published, addresses } = self;
+        answers.is_empty() && peers.is_empty() && woken.is_empty() && published.is_none() && addresses.is_none()
+    }
+
+    fn next(&mut self) -> Option<NetEvent> {
+        if let Some(event) = self.addresses.take().or_else(|| self.answers.pop_front()) {
+            self.asks -= usize::from(matches!(event, NetEvent::Asked { .. }));
+            return Some(event);
+        }
+        if let Some((peer, up)) = self.peers.pop_first() {
+            return Some(if up { NetEvent::PeerUp { peer } } else { NetEvent::PeerDown { peer } });
+        }
+        let woken = self.woken.pop_first().map(|from| NetEvent::Woken { from });
+        woken.or_else(|| self.published.take())
+    }
+}
+
 impl Events {
     pub(crate) fn new(queue: mpsc::Sender<NetEvent>) -> Self {
-        Self { queue, answers: VecDeque::new(), peers: BTreeMap::new(), published: None, addresses: None }
+        Self { queue, waiting: Waiting::default() }
     }
 
     /// Offers an event that is worthless later; says whether the app took it. What waits goes first.
@@ -29,17 +58,19 @@ impl Events {
 
     /// Sends an answer to a command; it waits until the app takes it.
     pub(crate) fn answer(&mut self, event: NetEvent) {
-        self.answers.push_back(event);
+        self.waiting.asks += usize::from(matches!(event, NetEvent::Asked { .. }));
+        self.waiting.answers.push_back(event);
         self.flush();
     }
 
     /// Tells something of which only the newest counts.
     pub(crate) fn tell(&mut self, event: NetEvent) {
         match event {
-            NetEvent::PeerUp { peer } => drop(self.peers.insert(peer, true)),
-            NetEvent::PeerDown { peer } => drop(self.peers.insert(peer, false)),
-            NetEvent::Published { .. } => self.published = Some(event),
-            NetEvent::Addresses { .. } => self.addresses = Some(event),
+            NetEvent::PeerUp { peer } => drop(self.waiting.peers.insert(peer, true)),
+            NetEvent::PeerDown { peer } => drop(self.waiting.peers.insert(peer, false)),
+            NetEvent::Woken { from } => drop(self.waiting.woken.insert(from)),
+            NetEvent::Published { .. } => self.waiting.published = Some(event),
+            NetEvent::Addresses { .. } => self.waiting.addresses = Some(event),
             _ => return self.answer(event),
         }
         self.flush();
@@ -47,12 +78,17 @@ impl Events {
 
     /// Says whether something waits for room.
     pub(crate) fn waiting(&self) -> bool {
-        !self.answers.is_empty() || !self.peers.is_empty() || self.published.is_some() || self.addresses.is_some()
+        !self.waiting.is_empty()
     }
 
     /// Returns how many answers wait.
     pub(crate) fn answers(&self) -> usize {
-        self.answers.len()
+        self.waiting.answers.len()
+    }
+
+    /// Returns how many answers of relays wait.
+    pub(crate) fn unread_asks(&self) -> usize {
+        self.waiting.asks
     }
 
     /// Returns the queue, to wait for room in it.
@@ -65,41 +101,21 @@ impl Events {
         while self.waiting() {
             match self.queue.try_reserve() {
                 Ok(room) => {
-                    if let Some(event) =
-                        next(&mut self.answers, &mut self.addresses, &mut self.peers, &mut self.published)
-                    {
+                    if let Some(event) = self.waiting.next() {
                         room.send(event);
                     }
                 }
                 Err(mpsc::error::TrySendError::Full(())) => return,
-                Err(mpsc::error::TrySendError::Closed(())) => {
-                    self.answers.clear();
-                    self.peers.clear();
-                    (self.published, self.addresses) = (None, None);
-                }
+                Err(mpsc::error::TrySendError::Closed(())) => self.waiting = Waiting::default(),
             }
         }
     }
 }
 
-fn next(
-    answers: &mut VecDeque<NetEvent>,
-    addresses: &mut Option<NetEvent>,
-    peers: &mut BTreeMap<PeerName, bool>,
-    published: &mut Option<NetEvent>,
-) -> Option<NetEvent> {
-    if let Some(event) = addresses.take().or_else(|| answers.pop_front()) {
-        return Some(event);
-    }
-    let peer =
-        peers.pop_first().map(|(peer, up)| if up { NetEvent::PeerUp { peer } } else { NetEvent::PeerDown { peer } });
-    peer.or_else(|| published.take())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::DeliverOutcome;
+    use crate::net::{AskOutcome, DeliverOutcome};
 
     fn up(name: &str) -> NetEvent {
         NetEvent::PeerUp { peer: PeerName(name.into()) }
@@ -117,6 +133,10 @@ mod tests {
         events.answer(done(2));
         events.tell(up("a"));
         events.tell(NetEvent::PeerDown { peer: PeerName("a".into()) });
+        events.tell(NetEvent::Woken { from: PeerName("b".into()) });
+        events.tell(NetEvent::Woken { from: PeerName("b".into()) });
+        events.answer(NetEvent::Asked { ask: 3, outcome: AskOutcome::Unsupported });
+        assert_eq!(events.unread_asks(), 1);
         events.tell(NetEvent::Published { stored: 1 });
         events.tell(NetEvent::Published { stored: 2 });
         assert!(!events.offer(up("offered")));
@@ -126,7 +146,10 @@ mod tests {
             events.flush();
         }
         let down = NetEvent::PeerDown { peer: PeerName("a".into()) };
-        assert_eq!(seen, vec![done(1), done(2), down, NetEvent::Published { stored: 2 }]);
+        let asked = NetEvent::Asked { ask: 3, outcome: AskOutcome::Unsupported };
+        let woken = NetEvent::Woken { from: PeerName("b".into()) };
+        assert_eq!(seen, vec![done(1), done(2), asked, down, woken, NetEvent::Published { stored: 2 }]);
+        assert_eq!(events.unread_asks(), 0);
         assert!(!events.waiting());
         assert!(events.offer(up("offered")));
     }

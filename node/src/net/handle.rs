@@ -5,7 +5,7 @@ use super::{
     config::{NetConfig, NetError},
     record::{Kept, Nowhere, PeerSink, RecordCheck, RecordSink},
     run,
-    types::{NetCommand, NetEvent, NetStatus, PeerName},
+    types::{NetCommand, NetEvent, NetStatus, PeerName, RelayInput},
 };
 use crate::clock::Clock;
 use kith_protocol::crypto::secret::Secret;
@@ -26,6 +26,8 @@ pub struct NetSetup {
     pub records: Box<dyn RecordSink>,
     /// Keeps learned peers.
     pub peers: Box<dyn PeerSink>,
+    /// The relay that this node runs, if it does: takes requests in. Full, requests are answered busy.
+    pub relay: Option<mpsc::Sender<RelayInput>>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -34,13 +36,13 @@ impl NetSetup {
     /// Makes a setup that remembers nothing from earlier and keeps nothing for later: many of these run in one process.
     pub fn forgetful(config: NetConfig, key_seed: Secret<32>, check: RecordCheck, clock: Clock) -> Self {
         let (records, peers) = (Box::new(Nowhere), Box::new(Nowhere));
-        Self { config, key_seed, check, kept: Kept::default(), records, peers, clock }
+        Self { config, key_seed, check, kept: Kept::default(), records, peers, relay: None, clock }
     }
 }
 
 impl fmt::Debug for NetSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, key_seed: _, check: _, kept: _, records: _, peers: _, clock: _ } = self;
+        let Self { config, key_seed: _, check: _, kept: _, records: _, peers: _, relay: _, clock: _ } = self;
         f.debug_struct("NetSetup").field("config", config).finish_non_exhaustive()
     }
 }
@@ -69,6 +71,8 @@ pub enum PingError {
 #[derive(Clone, Debug)]
 pub struct NetHandle {
     commands: mpsc::Sender<NetCommand>,
+    /// What this node's relay sends: it goes on although the app sleeps, and the other way round.
+    served: mpsc::Sender<NetCommand>,
     asks: mpsc::Sender<Ask>,
     status: watch::Receiver<NetStatus>,
     stop: watch::Sender<bool>,
@@ -78,6 +82,7 @@ pub struct NetHandle {
 /// The net task's ends of the handle's channels.
 pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<NetCommand>,
+    pub(crate) served: mpsc::Receiver<NetCommand>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) status: watch::Sender<NetStatus>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -93,9 +98,21 @@ impl NetHandle {
     /// # Errors
     /// Gives the command back if the queue is full or the net task has stopped; it is driven again from rows.
     pub fn send(&self, command: NetCommand) -> Result<(), NetCommand> {
-        self.commands.try_send(command).map_err(|error| match error {
+        self.queue(&command).try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command) => command,
         })
+    }
+
+    /// Hands over a command, waiting for room: for threads that belong to no runtime.
+    ///
+    /// # Errors
+    /// Gives the command back if the net task has stopped.
+    pub fn send_waiting(&self, command: NetCommand) -> Result<(), NetCommand> {
+        self.queue(&command).blocking_send(command).map_err(|error| error.0)
+    }
+
+    fn queue(&self, command: &NetCommand) -> &mpsc::Sender<NetCommand> {
+        if command.is_relays() { &self.served } else { &self.commands }
     }
 
     /// Returns the newest picture of the net task.
@@ -147,11 +164,19 @@ pub(crate) async fn prepare(setup: NetSetup) -> Result<(run::Net, NetHandle, mps
     let limits = &setup.config.limits;
     let (events, app) = mpsc::channel(limits.events.max(1));
     let (commands, command_end) = mpsc::channel(limits.commands.max(1));
+    let (served, served_end) = mpsc::channel(limits.commands.max(1));
     let (asks, ask_end) = mpsc::channel(ASKS);
     let (status_end, status) = watch::channel(NetStatus::default());
     let (stop, stop_end) = watch::channel(false);
     let (stopped_end, stopped) = watch::channel(false);
-    let ends = Ends { commands: command_end, asks: ask_end, status: status_end, stop: stop_end, stopped: stopped_end };
+    let ends = Ends {
+        commands: command_end,
+        served: served_end,
+        asks: ask_end,
+        status: status_end,
+        stop: stop_end,
+        stopped: stopped_end,
+    };
     let task = run::start(setup, events, ends).await?;
-    Ok((task, NetHandle { commands, asks, status, stop, stopped }, app))
+    Ok((task, NetHandle { commands, served, asks, status, stop, stopped }, app))
 }

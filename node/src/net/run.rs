@@ -6,24 +6,27 @@ use super::{
     config::{DhtMode, NetConfig, NetError},
     connections::Connections,
     deliver::Deliveries,
-    descriptor::Direct,
+    descriptor::{Direct, Want},
     dht::{Publishing, Records},
     events::Events,
     fetch::Fetches,
     handle::{Ask, Ends, NetSetup, PingError},
+    mailbox::{Questions, Service},
+    outbound::Outbound,
     peers::{book::Book, dialer::Dialer, score::Scores},
     swarm, translate,
     types::{NetCommand, NetEvent},
+    wake::Wakes,
 };
 use crate::clock::{Clock, Moment, system_rng};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use kith_protocol::crypto::secret::Secret;
 use libp2p::{Multiaddr, PeerId, Swarm, identity, swarm::SwarmEvent};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use std::{collections::HashSet, time::Duration};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Interval, MissedTickBehavior, interval},
 };
 use zeroize::Zeroize;
@@ -46,6 +49,10 @@ pub(crate) struct Net {
     pub(crate) events: Events,
     pub(crate) connections: Connections,
     pub(crate) deliveries: Deliveries,
+    pub(crate) questions: Outbound<Questions>,
+    /// The relay this node runs, if it does.
+    pub(crate) relay: Option<Service>,
+    pub(crate) wakes: Wakes,
     pub(crate) direct: Direct,
     pub(crate) fetches: Fetches,
     pub(crate) publishing: Publishing,
@@ -67,13 +74,26 @@ pub(crate) struct Net {
 /// What the task does next.
 enum Turn {
     Stop,
-    /// Commands lie in the batch.
+    /// Commands lie in the batches.
     Commands,
     Ask(Ask),
     /// The app's queue has room for what waits.
     Room,
     Swarm(Box<SwarmEvent<BehaviourEvent>>),
     Tick,
+}
+
+/// Commands that were taken out of their queues.
+#[derive(Default)]
+struct Batches {
+    app: Vec<NetCommand>,
+    relay: Vec<NetCommand>,
+}
+
+impl Batches {
+    fn drain(&mut self) -> impl Iterator<Item = NetCommand> {
+        self.relay.drain(..).chain(self.app.drain(..))
+    }
 }
 
 /// Makes the transport key out of its seed.
@@ -86,7 +106,7 @@ pub(crate) fn keypair(seed: &Secret<32>) -> Result<identity::Keypair, NetError> 
 
 /// Makes the net task; its listeners are up when this returns.
 pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends: Ends) -> Result<Net, NetError> {
-    let NetSetup { config, key_seed, check, kept, records, peers, clock } = setup;
+    let NetSetup { config, key_seed, check, kept, records, peers, relay, clock } = setup;
     let key = keypair(&key_seed)?;
     let me = key.public().to_peer_id();
     let mut store = Records::new(me, &config.limits, check, clock.clone(), records);
@@ -95,7 +115,8 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
     let announce = parse_all(&config.announce)?;
     let mut rng = system_rng()?;
     // Peers tell by it that this node was started anew, and that what was open before is gone.
-    let mut swarm = swarm::build(key, &config, &format!("kith {:016x}", rng.next_u64()), store)?;
+    let run = format!("kith {:016x}", rng.next_u64());
+    let mut swarm = swarm::build(key, &config, (&run, relay.is_some()), store)?;
     let listeners = swarm::listen(&mut swarm, &config.listen)?;
 
     let now = clock.moment();
@@ -109,7 +130,10 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut net = Net {
         connections: Connections::new(announce),
-        deliveries: Deliveries::default(),
+        deliveries: Deliveries::new(&config.limits),
+        questions: Outbound::new(config.limits.ask_per_relay, config.limits.ask_total),
+        relay: relay.map(|relay| Service::new(&config.limits, relay)),
+        wakes: Wakes::default(),
         direct: Direct::default(),
         fetches: Fetches::default(),
         publishing: Publishing::default(),
@@ -167,11 +191,11 @@ impl Net {
 
     /// Runs until told to stop, or until every handle is gone.
     pub(crate) async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batches = Batches::default();
         loop {
-            match self.turn(&mut batch).await {
+            match self.turn(&mut batches).await {
                 Turn::Stop => break,
-                Turn::Commands => batch.drain(..).for_each(|command| self.on_command(command)),
+                Turn::Commands => batches.drain().for_each(|command| self.on_command(command)),
                 Turn::Ask(ask) => self.on_ask(ask),
                 Turn::Room => self.events.flush(),
                 Turn::Swarm(event) => {
@@ -185,13 +209,14 @@ impl Net {
     }
 
     /// Waits for the next thing to do. Every arm is cancel-safe; the choice among ready ones is random, so none starves.
-    async fn turn(&mut self, batch: &mut Vec<NetCommand>) -> Turn {
+    async fn turn(&mut self, Batches { app, relay }: &mut Batches) -> Turn {
         let may_take = self.may_take_commands();
         let (room, waiting) = (self.events.queue(), self.events.waiting());
-        let Ends { commands, asks, stop, .. } = &mut self.ends;
+        let Ends { commands, served, asks, stop, .. } = &mut self.ends;
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => Turn::Stop,
-            taken = commands.recv_many(batch, BATCH), if may_take => if taken == 0 { Turn::Stop } else { Turn::Commands },
+            taken = commands.recv_many(app, BATCH), if may_take => if taken == 0 { Turn::Stop } else { Turn::Commands },
+            taken = served.recv_many(relay, BATCH) => if taken == 0 { Turn::Stop } else { Turn::Commands },
             Some(ask) = asks.recv() => Turn::Ask(ask),
             _ = room.reserve(), if waiting => Turn::Room,
             event = self.swarm.select_next_some() => Turn::Swarm(Box::new(event)),
@@ -214,7 +239,15 @@ impl Net {
         self.events.answers() < self.config.limits.outbound_total.max(1) * 2
     }
 
+    /// Lets the relay's answers out, closes connections and frees the ports.
     async fn stop(mut self) {
+        // What is in the queue was committed before the stop; what comes later is not taken any more.
+        self.ends.served.close();
+        while let Ok(command) = self.ends.served.try_recv() {
+            self.on_command(command);
+        }
+        self.turn_clients_away();
+        self.see_clients_off().await;
         let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
             let _ = self.swarm.disconnect_peer_id(peer);
@@ -238,6 +271,32 @@ impl Net {
         stopped.send_replace(true);
     }
 
+    /// Waits until the relay's answers have arrived: a closing connection takes with it what its other end has not read yet.
+    /// Whoever answers an echo has read what came before it.
+    async fn see_clients_off(&mut self) {
+        let clients = self.relay.as_ref().map(Service::clients).unwrap_or_default();
+        let arrived = async {
+            while self.relay.as_ref().is_some_and(Service::is_answering) {
+                let event = self.swarm.select_next_some().await;
+                self.on_swarm(event);
+            }
+            let mut echoes = FuturesUnordered::new();
+            for client in clients {
+                let (reply, echo) = oneshot::channel();
+                self.ask(client, Vec::new(), Want::Echo(reply));
+                echoes.push(echo);
+            }
+            while !echoes.is_empty() {
+                tokio::select! {
+                    _ = echoes.next() => {}
+                    event = self.swarm.select_next_some() => self.on_swarm(event),
+                }
+            }
+        };
+        // Somebody who reads slowly, or is dead, does not hold up the stop.
+        let _ = tokio::time::timeout(STOP_WAIT, arrived).await;
+    }
+
     fn on_command(&mut self, command: NetCommand) {
         match command {
             NetCommand::Deliver { attempt, peer, addresses, frame } => self.deliver(attempt, &peer, &addresses, frame),
@@ -247,6 +306,10 @@ impl Net {
             NetCommand::Dial { addresses } => self.dial_hints(&addresses),
             NetCommand::Protect { peers } => self.protect(&peers),
             NetCommand::Block { peers } => self.block(&peers),
+            NetCommand::Ask { ask, peer, addresses, request } => self.ask_relay(ask, &peer, &addresses, request),
+            NetCommand::AnswerRelay { token, answer } => self.answer_relay(token, answer),
+            NetCommand::Keep { peer } => self.keep_client(&peer),
+            NetCommand::Wake { peer } => self.wake(&peer),
             NetCommand::Fault { peer } => {
                 if let Some(peer) = translate::peer_id(&peer) {
                     self.violation(peer);
@@ -290,6 +353,8 @@ impl Net {
         match event {
             BehaviourEvent::Deliver(event) => self.on_deliver(event),
             BehaviourEvent::Descriptor(event) => self.on_descriptor(event),
+            BehaviourEvent::Mailbox(event) => self.on_mailbox(event),
+            BehaviourEvent::Wake(event) => self.on_wake(event),
             BehaviourEvent::Dht(event) => self.on_dht(event),
             BehaviourEvent::Identify(event) => self.on_identify(event),
             BehaviourEvent::Mdns(event) => self.on_mdns(event),
@@ -298,14 +363,16 @@ impl Net {
             BehaviourEvent::Blocked(never) => match never {},
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Memory(never) => match never {},
+            BehaviourEvent::Networks(never) => match never {},
             BehaviourEvent::Protect(never) => match never {},
         }
     }
 
     fn on_tick(&mut self) {
         let now = self.clock.moment();
-        self.expire_inbound(now);
         self.expire_deliveries(now);
+        self.expire_mailbox(now);
+        self.expire_wakes(now);
         self.expire_fetches(now);
         self.expire_direct(now);
         self.drive_publishing(now);

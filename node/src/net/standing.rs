@@ -2,6 +2,7 @@
 //! Must not know what a fault was.
 
 use super::{
+    mailbox::Service,
     peers::score::{TRANSIENT, VIOLATION},
     run::Net,
     translate,
@@ -17,10 +18,10 @@ impl Net {
     /// Replaces the peers of contacts: their connections stay open, limits and bans by score pass them by.
     pub(crate) fn protect(&mut self, names: &[PeerName]) {
         let peers: HashSet<_> = names.iter().take(PEERS).filter_map(translate::peer_id).collect();
-        let limits = &mut self.swarm.behaviour_mut().limits;
-        self.contacts.iter().for_each(|peer| limits.remove_peer_id(peer));
-        peers.iter().for_each(|peer| limits.bypass_peer_id(peer));
-        self.contacts = peers.clone();
+        for peer in std::mem::replace(&mut self.contacts, peers.clone()) {
+            self.unwelcome(&peer);
+        }
+        peers.iter().for_each(|peer| self.welcome(*peer));
         self.keep_anchors();
         for peer in self.scores.set_contacts(peers.clone()) {
             if !self.blocked.contains(&peer) {
@@ -30,10 +31,28 @@ impl Net {
         self.book.protect(peers);
     }
 
-    /// Keeps the connections of contacts and of a few servers of the DHT open.
+    /// Lets a peer in whatever the limits of connections say.
+    pub(crate) fn welcome(&mut self, peer: PeerId) {
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.limits.bypass_peer_id(&peer);
+        behaviour.networks.welcome(peer);
+    }
+
+    /// Holds a peer to the limits of connections again, unless it is a contact or has a mailbox here.
+    pub(crate) fn unwelcome(&mut self, peer: &PeerId) {
+        if !self.contacts.contains(peer) && !self.relay.as_ref().is_some_and(|relay| relay.knows(peer)) {
+            let behaviour = self.swarm.behaviour_mut();
+            behaviour.limits.remove_peer_id(peer);
+            behaviour.networks.unwelcome(peer);
+        }
+    }
+
+    /// Keeps the connections of contacts, of clients with a mailbox here and of a few servers of the DHT open.
     pub(crate) fn keep_anchors(&mut self) {
         let servers = self.connections.live.iter().filter(|(_, live)| live.serves).map(|(peer, _)| *peer);
-        let kept = servers.take(self.config.limits.anchors).chain(self.contacts.iter().copied()).collect();
+        let clients = self.relay.iter().flat_map(Service::kept);
+        let kept =
+            servers.take(self.config.limits.anchors).chain(self.contacts.iter().copied()).chain(clients).collect();
         self.swarm.behaviour_mut().protect.keep(kept);
     }
 

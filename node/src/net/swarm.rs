@@ -19,14 +19,15 @@ use std::{
 /// Streams of one connection, all protocols together.
 const YAMUX_STREAMS: usize = 256;
 
-/// Makes a swarm: TCP with Noise and Yamux, QUIC beside it, names resolved by DNS. `run` is what identify tells peers.
+/// Makes a swarm: TCP with Noise and Yamux, QUIC beside it, names resolved by DNS. `run` is what identify
+/// tells peers; `relay` says whether this node runs a relay.
 pub(crate) fn build(
     key: identity::Keypair,
     config: &NetConfig,
-    run: &str,
+    (run, relay): (&str, bool),
     records: Records,
 ) -> Result<Swarm<Behaviour>, NetError> {
-    let behaviour = Behaviour::new(&key, config, run, records);
+    let behaviour = Behaviour::new(&key, config, run, relay, records);
     let limits = &config.limits;
     let quic_timeout = limits.handshake_timeout;
     let transports = SwarmBuilder::with_existing_identity(key)

@@ -7,6 +7,7 @@ mod fifty;
 mod hostile;
 pub(super) mod kit;
 mod limits;
+mod mailbox;
 mod real;
 mod seen;
 mod starting;

@@ -128,7 +128,7 @@ fn is_unique_local(ip: Ipv6Addr) -> bool {
 }
 
 /// Returns the IP address in front of a multiaddress.
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
+pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next() {
         Some(Protocol::Ip4(ip)) => Some(IpAddr::V4(ip)),
         Some(Protocol::Ip6(ip)) => Some(IpAddr::V6(ip)),

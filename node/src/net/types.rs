@@ -13,6 +13,10 @@ pub struct PeerName(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InboundToken(pub u64);
 
+/// Names one request to this node's relay until its answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelayToken(pub u64);
+
 /// Holds one envelope with the routing header that travels outside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -54,6 +58,44 @@ pub enum DeliverOutcome {
     Unreachable {
         /// A short reason for `why`, without addresses.
         why: &'static str,
+    },
+}
+
+/// Says how one question to a relay ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskOutcome {
+    /// The relay's answer, at most `limits::RELAY_ANSWER_MAX` bytes; what it says is the app's to read.
+    Answered(Vec<u8>),
+    /// The relay asks to wait: its queue or this node's allowance there is full.
+    Busy {
+        /// In milliseconds, as the relay said it; the app bounds it.
+        retry_after_ms: u64,
+    },
+    /// The peer does not speak the protocol: it is no relay.
+    Unsupported,
+    /// No answer: not connected, dial failed, timed out, stream broke. Whether it was carried out is unknown.
+    Unreachable {
+        /// A short reason for `why`, without addresses.
+        why: &'static str,
+    },
+}
+
+/// What the net task tells the relay that this node runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayInput {
+    /// A request came in; its peer waits for `NetCommand::AnswerRelay`.
+    Request {
+        /// Names the request.
+        token: RelayToken,
+        /// Whose connection it came over: this node itself for its own app's.
+        from: PeerName,
+        /// What came: 1 to `limits::RELAY_REQUEST_MAX` bytes, not looked at.
+        request: Vec<u8>,
+    },
+    /// The last connection of a peer that asked before is gone: nothing that holds for a connection holds for it any more.
+    Gone {
+        /// Who.
+        peer: PeerName,
     },
 }
 
@@ -99,15 +141,45 @@ pub enum NetCommand {
         /// Multiaddresses.
         addresses: Vec<String>,
     },
-    /// Replaces the set of peers whose connections are kept open (contacts).
+    /// Replaces the set of peers whose connections are kept open (contacts, and relays that hold mail for this node).
     Protect {
-        /// Peers of contacts.
+        /// Peers of contacts and relays.
         peers: Vec<PeerName>,
     },
     /// Replaces the set of blocked peers; their connections are closed.
     Block {
         /// Blocked peers.
         peers: Vec<PeerName>,
+    },
+    /// Asks a relay over a live connection, else dials its addresses first; this node's own relay is asked without a
+    /// connection. Answered by `NetEvent::Asked` exactly once unless the net task stops.
+    Ask {
+        /// Chosen by the app; comes back in the answer.
+        ask: u64,
+        /// The relay.
+        peer: PeerName,
+        /// Multiaddresses known for it (may be empty: then a live connection or the address book serves).
+        addresses: Vec<String>,
+        /// What to ask, 1 to `limits::RELAY_REQUEST_MAX` bytes.
+        request: Vec<u8>,
+    },
+    /// Answers a request to this node's relay.
+    AnswerRelay {
+        /// Which request.
+        token: RelayToken,
+        /// The answer, at most `limits::RELAY_ANSWER_MAX` bytes.
+        answer: Vec<u8>,
+    },
+    /// Keeps the connections of a client of this node's relay open although nothing travels on them, until the client
+    /// closes them or dies. Idle strangers are let go.
+    Keep {
+        /// Who.
+        peer: PeerName,
+    },
+    /// Tells a connected peer that something waits for it here; dropped quietly if it is not connected.
+    Wake {
+        /// Whom.
+        peer: PeerName,
     },
     /// Lowers a peer's score for a fault that is the peer's (`Fault::Peer`).
     Fault {
@@ -120,6 +192,11 @@ impl NetCommand {
     /// Whether it says how things stand from now on, so that only the newest of its kind counts; nothing else repeats it.
     pub fn stands(&self) -> bool {
         matches!(self, Self::Publish { .. } | Self::Protect { .. } | Self::Block { .. })
+    }
+
+    /// Whether it comes from the relay that this node runs, not from the app.
+    pub(crate) fn is_relays(&self) -> bool {
+        matches!(self, Self::AnswerRelay { .. } | Self::Keep { .. } | Self::Wake { .. })
     }
 }
 
@@ -141,6 +218,18 @@ pub enum NetEvent {
         attempt: u64,
         /// How it ended.
         outcome: DeliverOutcome,
+    },
+    /// Ends a `NetCommand::Ask`.
+    Asked {
+        /// The app's number.
+        ask: u64,
+        /// How it ended.
+        outcome: AskOutcome,
+    },
+    /// A relay whose connection is kept open says that something waits there; several of one peer may be told as one.
+    Woken {
+        /// Who said it.
+        from: PeerName,
     },
     /// Ends a `NetCommand::Fetch`: every candidate record found, checked for shape and signature, newest first per key.
     Found {

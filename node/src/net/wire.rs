@@ -1,90 +1,32 @@
-//! The frames of the two request-response protocols: a length, then a fixed layout; sizes are checked before bytes are kept.
+//! The messages of the request-response protocols: a length, then a fixed layout.
 //! Must not know who sends them or why.
 //!
 //! `/kith/deliver/1`: request `version 1 ‖ tag[16] ‖ expires ms u64 ‖ envelope`, answer `0` accepted,
 //! `1 ‖ retry_after ms u64` busy, `2` refused. `/kith/descriptor/1`: request `version 1 ‖ n × key[32]` (n ≤ 16, none is a
-//! plain echo), answer `version 1 ‖ n × (index u8 ‖ length u16 ‖ record)`. All numbers are big-endian; each message stands
+//! plain echo), answer `version 1 ‖ n × (index u8 ‖ length u16 ‖ record)`. `/kith/mailbox/1`: request what the relay reads,
+//! answer `0 ‖` what it answers, or `1 ‖ retry_after ms u64` busy. `/kith/wake/1`: request `version 1`, answer `0`. All numbers are big-endian; each message stands
 //! behind its length as u32. Nothing here is signed or hashed, and the protocol name carries the version, so a fixed layout
 //! with exactly one encoding is simpler and stricter than protobuf.
+
+mod framing;
+mod mailbox;
+
+pub(crate) use framing::{Codec, Flaw, Layout, Reading};
+pub(crate) use mailbox::{Mailbox, Reply, Wake};
 
 use super::{
     peers::limits::KEYS_PER_REQUEST,
     types::{Frame, Verdict},
 };
-use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use kith_protocol::{RecordKey, Timestamp, limits};
-use libp2p::{StreamProtocol, request_response};
-use std::{io, time::Duration};
+use libp2p::StreamProtocol;
 
-/// The protocol that carries envelopes.
-pub(crate) const DELIVER: StreamProtocol = StreamProtocol::new("/kith/deliver/1");
-/// The protocol that asks a peer for records.
-pub(crate) const DESCRIPTOR: StreamProtocol = StreamProtocol::new("/kith/descriptor/1");
-
-/// Version byte of the layouts above.
+/// Version byte of the layouts.
 const VERSION: u8 = 1;
 /// Version, tag and expiry.
 const FRAME_HEAD: usize = 1 + 16 + 8;
 /// The largest delivery request.
 const FRAME_MAX: usize = FRAME_HEAD + limits::ENVELOPE_MAX;
-/// The largest delivery answer.
-const VERDICT_MAX: usize = 9;
-/// The largest request for records.
-const KEYS_MAX: usize = 1 + KEYS_PER_REQUEST * RecordKey::LEN;
-/// The largest answer with records.
-const RECORDS_MAX: usize = 1 + KEYS_PER_REQUEST * (3 + limits::DESCRIPTOR_MAX);
-
-/// Reads one message of at most `max` bytes. Memory grows with what arrives, not with what is announced.
-async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, max: usize) -> io::Result<Vec<u8>> {
-    let mut length = [0; 4];
-    io.read_exact(&mut length).await?;
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if length > max {
-        return Err(invalid());
-    }
-    let mut bytes = Vec::new();
-    io.take(length as u64).read_to_end(&mut bytes).await?;
-    if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-/// Writes one message.
-async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, bytes: &[u8], max: usize) -> io::Result<()> {
-    if bytes.len() > max {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    io.write_all(&length.to_be_bytes()).await?;
-    io.write_all(bytes).await?;
-    io.flush().await
-}
-
-/// What no honest peer sends: scored as a violation.
-fn invalid() -> io::Error {
-    io::ErrorKind::InvalidData.into()
-}
-
-/// What is wrong with a request. It is handed up like a request, since libp2p reports no failure of one before it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flaw {
-    /// No honest peer sends this.
-    Invalid,
-    /// The stream ended too early, or nothing came in time: may be nobody's fault.
-    Broken,
-}
-
-/// Reads and decodes one request within a time.
-async fn read_within<T: AsyncRead + Unpin + Send, R>(
-    io: &mut T,
-    max: usize,
-    within: Duration,
-    decode: impl FnOnce(Vec<u8>) -> Option<R>,
-) -> Result<R, Flaw> {
-    match tokio::time::timeout(within, read(io, max)).await {
-        Ok(Ok(bytes)) => decode(bytes).ok_or(Flaw::Invalid),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(Flaw::Invalid),
-        Ok(Err(_)) | Err(_) => Err(Flaw::Broken),
-    }
-}
 
 fn encode_frame(frame: &Frame) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(FRAME_HEAD + frame.envelope.len());
@@ -179,97 +121,57 @@ fn decode_records(bytes: &[u8]) -> Option<Records> {
 
 /// Carries envelopes and verdicts.
 #[derive(Clone, Debug)]
-pub(crate) struct DeliverCodec {
-    /// How long a request may take to arrive.
-    pub(crate) within: Duration,
-}
+pub(crate) struct Deliver;
 
-impl request_response::Codec for DeliverCodec {
-    type Protocol = StreamProtocol;
-    type Request = Result<Frame, Flaw>;
-    type Response = Verdict;
+impl Layout for Deliver {
+    type Request = Frame;
+    type Answer = Verdict;
+    const NAME: StreamProtocol = StreamProtocol::new("/kith/deliver/1");
+    const REQUEST_MAX: usize = FRAME_MAX;
+    const ANSWER_MAX: usize = 9;
 
-    async fn read_request<T: AsyncRead + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-    ) -> io::Result<Result<Frame, Flaw>> {
-        Ok(read_within(io, FRAME_MAX, self.within, decode_frame).await)
+    fn encode_request(frame: Frame) -> Vec<u8> {
+        encode_frame(&frame)
     }
 
-    async fn read_response<T: AsyncRead + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-    ) -> io::Result<Verdict> {
-        decode_verdict(&read(io, VERDICT_MAX).await?).ok_or_else(invalid)
+    fn decode_request(bytes: Vec<u8>) -> Option<Frame> {
+        decode_frame(bytes)
     }
 
-    async fn write_request<T: AsyncWrite + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        frame: Result<Frame, Flaw>,
-    ) -> io::Result<()> {
-        let frame = frame.map_err(|_| io::ErrorKind::InvalidInput)?;
-        write(io, &encode_frame(&frame), FRAME_MAX).await
+    fn encode_answer(verdict: Verdict) -> Vec<u8> {
+        encode_verdict(verdict)
     }
 
-    async fn write_response<T: AsyncWrite + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        verdict: Verdict,
-    ) -> io::Result<()> {
-        write(io, &encode_verdict(verdict), VERDICT_MAX).await
+    fn decode_answer(bytes: Vec<u8>) -> Option<Verdict> {
+        decode_verdict(&bytes)
     }
 }
 
 /// Carries record keys and records.
 #[derive(Clone, Debug)]
-pub(crate) struct DescriptorCodec {
-    /// How long a request may take to arrive.
-    pub(crate) within: Duration,
-}
+pub(crate) struct Descriptor;
 
-impl request_response::Codec for DescriptorCodec {
-    type Protocol = StreamProtocol;
-    type Request = Result<Vec<RecordKey>, Flaw>;
-    type Response = Records;
+impl Layout for Descriptor {
+    type Request = Vec<RecordKey>;
+    type Answer = Records;
+    const NAME: StreamProtocol = StreamProtocol::new("/kith/descriptor/1");
+    const REQUEST_MAX: usize = 1 + KEYS_PER_REQUEST * RecordKey::LEN;
+    const ANSWER_MAX: usize = 1 + KEYS_PER_REQUEST * (3 + limits::DESCRIPTOR_MAX);
 
-    async fn read_request<T: AsyncRead + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-    ) -> io::Result<Result<Vec<RecordKey>, Flaw>> {
-        Ok(read_within(io, KEYS_MAX, self.within, |bytes| decode_keys(&bytes)).await)
+    fn encode_request(keys: Vec<RecordKey>) -> Vec<u8> {
+        encode_keys(&keys)
     }
 
-    async fn read_response<T: AsyncRead + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-    ) -> io::Result<Records> {
-        decode_records(&read(io, RECORDS_MAX).await?).ok_or_else(invalid)
+    fn decode_request(bytes: Vec<u8>) -> Option<Vec<RecordKey>> {
+        decode_keys(&bytes)
     }
 
-    async fn write_request<T: AsyncWrite + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        keys: Result<Vec<RecordKey>, Flaw>,
-    ) -> io::Result<()> {
-        let keys = keys.map_err(|_| io::ErrorKind::InvalidInput)?;
-        write(io, &encode_keys(&keys), KEYS_MAX).await
+    fn encode_answer(records: Records) -> Vec<u8> {
+        encode_records(&records)
     }
 
-    async fn write_response<T: AsyncWrite + Unpin + Send>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        records: Records,
-    ) -> io::Result<()> {
-        write(io, &encode_records(&records), RECORDS_MAX).await
+    fn decode_answer(bytes: Vec<u8>) -> Option<Records> {
+        decode_records(&bytes)
     }
 }
 
@@ -311,18 +213,6 @@ mod tests {
         assert_eq!(decode_records(&encode_records(&vec![(1, vec![]), (1, vec![])])), None);
         assert_eq!(decode_records(&encode_records(&vec![(16, vec![])])), None);
         assert_eq!(decode_records(&encode_records(&vec![(0, vec![0; limits::DESCRIPTOR_MAX + 1])])), None);
-    }
-
-    #[tokio::test]
-    async fn r_net_1_an_announced_length_beyond_the_limit_is_refused_before_any_byte_of_it() {
-        let mut io = futures::io::Cursor::new(u32::MAX.to_be_bytes().to_vec());
-        assert_eq!(read(&mut io, FRAME_MAX).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-    }
-
-    #[tokio::test]
-    async fn half_a_message_is_a_broken_stream_not_a_violation() {
-        let mut io = futures::io::Cursor::new([&9u32.to_be_bytes()[..], &[1, 2, 3]].concat());
-        assert_eq!(read(&mut io, FRAME_MAX).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
     proptest! {

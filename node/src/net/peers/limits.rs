@@ -15,11 +15,17 @@ pub struct Limits {
     pub pending_connections: u32,
     /// Connections per peer: three, because two peers that dial each other at once make two.
     pub connections_per_peer: u32,
+    /// Connections that come in from one network of the internet (an IPv4 /24, an IPv6 /56), if bounded.
+    pub connections_per_network: Option<usize>,
     /// Resident memory of the process above which no new connection is taken, in bytes.
     pub memory_bytes: Option<usize>,
     /// How long an unused connection of a peer that is no contact stays open; below the interval of pings, which count
     /// as use.
     pub idle: Duration,
+    /// How often a connection is looked after, in use or not.
+    pub ping_every: Duration,
+    /// How long a peer may take to answer that before its connection counts as dead.
+    pub ping_patience: Duration,
     /// Connections to peers of the DHT that are kept and looked for, so that a small network holds together.
     pub anchors: usize,
     /// How long a dial with its handshake may take.
@@ -45,6 +51,26 @@ pub struct Limits {
     pub outbound_per_peer: usize,
     /// Frames that wait or are in flight; beyond it an attempt ends at once as unreachable.
     pub outbound_total: usize,
+    /// Questions in flight to one relay; the others wait in order.
+    pub ask_per_relay: usize,
+    /// Questions to relays that wait or are in flight (times 200 KiB of answers); beyond it one ends at once as
+    /// unreachable.
+    pub ask_total: usize,
+    /// Requests to this node's relay from one peer that may wait for it.
+    pub relay_per_peer: usize,
+    /// Requests to this node's relay from all peers that may wait for it (times 66 KiB of memory); at most half are those of
+    /// peers that have no mailbox here.
+    pub relay_total: usize,
+    /// Requests to this node's relay a second from one peer, on average.
+    pub relay_rate: u32,
+    /// Requests to this node's relay from one peer at once.
+    pub relay_burst: u32,
+    /// Bytes of the relay's answers that are on their way; beyond it those who have one on its way are told to wait.
+    pub relay_answer_bytes: usize,
+    /// Peers of which this node's relay is told that they are gone; more are told to wait.
+    pub relay_peers: usize,
+    /// Bytes of inbound requests that are half read, all peers and protocols together; beyond it requests are answered busy.
+    pub half_read_bytes: usize,
     /// Commands that wait for the net task; beyond it `NetHandle::send` gives the command back.
     pub commands: usize,
     /// Events that wait for the app; inbound frames beyond it are answered busy.
@@ -62,6 +88,20 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The bounds of a machine that serves many: a relay's. It needs some 4,000 files that may be open at once.
+    pub fn relay() -> Self {
+        Self {
+            inbound_connections: 2_000,
+            outbound_connections: 256,
+            pending_connections: 512,
+            // A school or a company behind one address still fits; 32 such networks fill the room.
+            connections_per_network: Some(64),
+            known_peers: 4_096,
+            half_read_bytes: 128 << 20,
+            ..Self::default()
+        }
+    }
+
     /// How long an inbound request may take to arrive.
     pub(crate) fn read_timeout(&self) -> Duration {
         self.request_timeout.saturating_sub(self.verdict_timeout).max(Duration::from_millis(1))
@@ -75,8 +115,11 @@ impl Default for Limits {
             outbound_connections: 128,
             pending_connections: 128,
             connections_per_peer: 3,
+            connections_per_network: None,
             memory_bytes: Some(1 << 30),
             idle: Duration::from_secs(30),
+            ping_every: Duration::from_secs(40),
+            ping_patience: Duration::from_secs(20),
             anchors: 4,
             handshake_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
@@ -89,6 +132,15 @@ impl Default for Limits {
             inbound_burst: 1_000,
             outbound_per_peer: 16,
             outbound_total: 1_024,
+            ask_per_relay: 16,
+            ask_total: 256,
+            relay_per_peer: 16,
+            relay_total: 512,
+            relay_rate: 200,
+            relay_burst: 1_000,
+            relay_answer_bytes: 64 << 20,
+            relay_peers: 4_096,
+            half_read_bytes: 64 << 20,
             commands: 1_024,
             events: 1_024,
             fetches: 64,
@@ -108,6 +160,11 @@ pub(crate) const KEYS_PER_REQUEST: usize = 16;
 pub(crate) const DESCRIPTOR_RATE: u32 = 10;
 /// Direct requests for records of one peer at once.
 pub(crate) const DESCRIPTOR_BURST: u32 = 50;
+
+/// Wake-ups a second of one peer that are heard.
+pub(crate) const WAKE_RATE: u32 = 20;
+/// Wake-ups of one peer at once that are heard.
+pub(crate) const WAKE_BURST: u32 = 40;
 
 /// A token bucket: `rate` tokens a second, at most `burst` saved up.
 #[derive(Clone, Debug)]
@@ -190,5 +247,10 @@ mod tests {
         let limits = Limits::default();
         assert!(limits.verdict_timeout < limits.request_timeout);
         assert!(limits.inbound_per_peer <= limits.inbound_total);
+        assert!(limits.relay_per_peer <= limits.relay_total / 2);
+        // Whoever is connected can be told of.
+        let relay = Limits::relay();
+        let connected = relay.inbound_connections + relay.outbound_connections;
+        assert!(relay.relay_peers >= usize::try_from(connected).unwrap());
     }
 }

@@ -1,16 +1,14 @@
 //! A peer that died without a word and was started again.
 
-use super::kit::{Node, check, config, frame, seed, soon};
+use super::kit::{Node, begin, check, config, frame, seed, soon};
 use crate::{
     clock::Clock,
-    net::{DeliverOutcome, NetCommand, NetEvent, NetSetup, PeerName, Verdict, spawn},
+    net::{DeliverOutcome, NetCommand, NetEvent, NetSetup, Verdict},
 };
 use kith_protocol::{Timestamp, crypto::Secret};
 
 async fn node_of(seed: Secret<32>, clock: Clock) -> Node {
-    let (net, events) = spawn(NetSetup::forgetful(config(), seed, check(), clock)).await.unwrap();
-    let name = PeerName(net.status().peer);
-    Node { net, events, name }
+    begin(NetSetup::forgetful(config(), seed, check(), clock)).await
 }
 
 /// Dials and waits until connected.

@@ -4,7 +4,10 @@ use super::{
     hostile::{Mallory, nothing},
     kit::{Node, config, frame, key, node, record},
 };
-use crate::net::{DeliverOutcome, NetCommand, NetEvent, PeerName, Transport, Verdict, wire::DELIVER};
+use crate::net::{
+    DeliverOutcome, NetCommand, NetEvent, PeerName, Transport, Verdict,
+    wire::{Deliver, Layout},
+};
 use kith_protocol::Timestamp;
 use libp2p::kad;
 use rand_chacha::ChaCha20Rng;
@@ -42,7 +45,7 @@ async fn among_fifty_nodes_with_a_fifth_lying_or_gone_every_drawn_pair_meets() {
     let mut liars = Vec::new();
     for number in 0..LIARS {
         let lies = (0..HONEST).map(lie).collect();
-        liars.push(Mallory::connect(DELIVER, &nodes[number * 3], nothing(), lies).await);
+        liars.push(Mallory::connect(Deliver::NAME, &nodes[number * 3], nothing(), lies).await);
     }
     for node in &nodes {
         node.status("neighbours", |status| status.routing >= 8).await;

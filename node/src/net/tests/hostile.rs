@@ -4,7 +4,7 @@ use super::kit::{DEADLINE, Node, assert_serves, config, frame, key, node, record
 use crate::net::{
     DeliverOutcome, NetCommand, NetEvent, PeerName, PeerStatus, Transport,
     behaviour::KAD,
-    wire::{DELIVER, DESCRIPTOR},
+    wire::{Deliver, Descriptor, Layout},
 };
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use kith_protocol::{Timestamp, limits::ENVELOPE_MAX};
@@ -19,11 +19,30 @@ use libp2p::{
 use std::{borrow::Cow, collections::HashMap, io, time::Duration};
 use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 
-/// What Mallory writes on a stream, and whether she then hangs up or holds it open.
+/// What Mallory writes on a stream, and what she does then.
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     bytes: Vec<u8>,
-    hold: bool,
+    end: End,
+}
+
+/// How Mallory ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    HangUp,
+    /// Holds it open without a word.
+    Hold,
+    /// Writes one byte, waits, writes the next.
+    Drip,
+}
+
+/// How long Mallory waits between two drops.
+const DRIP: Duration = Duration::from_millis(20);
+
+impl Script {
+    pub(super) fn new(bytes: Vec<u8>, end: End) -> Self {
+        Self { bytes, end }
+    }
 }
 
 /// Writes scripts as they are.
@@ -32,9 +51,15 @@ struct Raw;
 
 impl Raw {
     async fn play<T: AsyncWrite + Unpin + Send>(io: &mut T, script: Script) -> io::Result<()> {
-        io.write_all(&script.bytes).await?;
-        io.flush().await?;
-        if script.hold {
+        let drips = script.end == End::Drip;
+        for part in script.bytes.chunks(if drips { 1 } else { usize::MAX }) {
+            io.write_all(part).await?;
+            io.flush().await?;
+            if drips {
+                tokio::time::sleep(DRIP).await;
+            }
+        }
+        if script.end == End::Hold {
             std::future::pending::<()>().await;
         }
         Ok(())
@@ -53,7 +78,7 @@ impl request_response::Codec for Raw {
     ) -> io::Result<Script> {
         let mut length = [0; 4];
         io.read_exact(&mut length).await?;
-        Ok(Script { bytes: length.to_vec(), hold: false })
+        Ok(Script::new(length.to_vec(), End::HangUp))
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -63,7 +88,7 @@ impl request_response::Codec for Raw {
     ) -> io::Result<Script> {
         let mut bytes = Vec::new();
         io.read_to_end(&mut bytes).await?;
-        Ok(Script { bytes, hold: false })
+        Ok(Script::new(bytes, End::HangUp))
     }
 
     async fn write_request<T: AsyncWrite + Unpin + Send>(
@@ -131,8 +156,8 @@ enum Trick {
 
 /// A peer that keeps to Noise and Yamux, and to nothing above.
 pub(super) struct Mallory {
-    name: PeerName,
-    address: String,
+    pub(super) name: PeerName,
+    pub(super) address: String,
     tricks: mpsc::Sender<Trick>,
     /// How each put ended: whether the peer acknowledged it.
     puts: mpsc::Receiver<bool>,
@@ -209,8 +234,8 @@ impl Mallory {
         Self { name, address: address.to_string(), tricks, puts }
     }
 
-    async fn play(&self, victim: &Node, bytes: Vec<u8>, hold: bool) {
-        let trick = Trick::Play(victim.id(), Script { bytes, hold });
+    pub(super) async fn play(&self, victim: &Node, bytes: Vec<u8>, end: End) {
+        let trick = Trick::Play(victim.id(), Script::new(bytes, end));
         assert!(self.tricks.send(trick).await.is_ok());
     }
 
@@ -223,7 +248,7 @@ impl Mallory {
 }
 
 pub(super) fn nothing() -> Script {
-    Script { bytes: vec![], hold: false }
+    Script::new(vec![], End::HangUp)
 }
 
 impl Node {
@@ -232,13 +257,13 @@ impl Node {
     }
 
     /// Waits until the score of a peer fits, connected or not.
-    async fn scored(&self, name: &PeerName, fits: impl Fn(&PeerStatus) -> bool) {
+    pub(super) async fn scored(&self, name: &PeerName, fits: impl Fn(&PeerStatus) -> bool) {
         let shown = |status: &crate::net::NetStatus| status.peers.iter().any(|peer| peer.peer == *name && fits(peer));
         self.status("the score", shown).await;
     }
 
     /// Waits until the peer's last connection is closed.
-    async fn hangs_up_on(&mut self, name: &PeerName) {
+    pub(super) async fn hangs_up_on(&mut self, name: &PeerName) {
         let down = |event| match event {
             NetEvent::PeerDown { peer } if peer == *name => Some(()),
             _ => None,
@@ -247,7 +272,7 @@ impl Node {
     }
 }
 
-fn prefixed(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn prefixed(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
 }
 
@@ -258,16 +283,16 @@ async fn r_net_7_garbage_and_oversize_frames_are_scored_hung_up_on_and_others_se
     let announced = u32::try_from(ENVELOPE_MAX + 26).unwrap().to_be_bytes().to_vec();
     let huge = [&u32::MAX.to_be_bytes()[..], &[7; 100_000]].concat();
     for (protocol, bytes) in [
-        (DELIVER, garbage.clone()),
-        (DELIVER, empty),
-        (DELIVER, announced),
-        (DELIVER, huge),
-        (DESCRIPTOR, garbage),
-        (DESCRIPTOR, prefixed(&[[1].as_slice(), &[0; 17 * 32]].concat())),
+        (Deliver::NAME, garbage.clone()),
+        (Deliver::NAME, empty),
+        (Deliver::NAME, announced),
+        (Deliver::NAME, huge),
+        (Descriptor::NAME, garbage),
+        (Descriptor::NAME, prefixed(&[[1].as_slice(), &[0; 17 * 32]].concat())),
     ] {
         let mut bob = node(config()).await;
         let mallory = Mallory::connect(protocol, &bob, nothing(), vec![]).await;
-        mallory.play(&bob, bytes, false).await;
+        mallory.play(&bob, bytes, End::HangUp).await;
         bob.hangs_up_on(&mallory.name).await;
         // Back again, her score is still there.
         bob.send(NetCommand::Dial { addresses: vec![mallory.address.clone()] });
@@ -280,10 +305,10 @@ async fn r_net_7_garbage_and_oversize_frames_are_scored_hung_up_on_and_others_se
 #[tokio::test]
 async fn r_net_7_half_frames_are_scored_mildly_and_the_connection_stays() {
     let mut bob = node(config()).await;
-    let mallory = Mallory::connect(DELIVER, &bob, nothing(), vec![]).await;
-    mallory.play(&bob, [&500u32.to_be_bytes()[..], &[1; 20]].concat(), false).await;
+    let mallory = Mallory::connect(Deliver::NAME, &bob, nothing(), vec![]).await;
+    mallory.play(&bob, [&500u32.to_be_bytes()[..], &[1; 20]].concat(), End::HangUp).await;
     bob.scored(&mallory.name, |peer| peer.score == -1 && peer.transport.is_some()).await;
-    mallory.play(&bob, vec![0, 0], false).await;
+    mallory.play(&bob, vec![0, 0], End::HangUp).await;
     bob.scored(&mallory.name, |peer| peer.score == -2 && peer.transport.is_some()).await;
     assert_serves(&mut bob).await;
 }
@@ -294,10 +319,10 @@ async fn silent_and_slow_senders_meet_the_deadline_while_others_are_served() {
     impatient.limits.request_timeout = Duration::from_millis(1_500);
     impatient.limits.verdict_timeout = Duration::from_millis(1_000);
     let mut bob = node(impatient).await;
-    let mallory = Mallory::connect(DELIVER, &bob, nothing(), vec![]).await;
+    let mallory = Mallory::connect(Deliver::NAME, &bob, nothing(), vec![]).await;
     // Announces much, sends some, and waits; and a stream with nothing on it at all.
-    mallory.play(&bob, [&60_000u32.to_be_bytes()[..], &[1; 2_000]].concat(), true).await;
-    mallory.play(&bob, vec![], true).await;
+    mallory.play(&bob, [&60_000u32.to_be_bytes()[..], &[1; 2_000]].concat(), End::Hold).await;
+    mallory.play(&bob, vec![], End::Hold).await;
     assert_serves(&mut bob).await;
     bob.scored(&mallory.name, |peer| peer.score == -2 && peer.transport.is_some()).await;
 }
@@ -307,13 +332,13 @@ async fn unreadable_silent_and_broken_answers_end_the_attempt_with_a_reason() {
     let mut impatient = config();
     impatient.limits.request_timeout = Duration::from_millis(1_500);
     for (answer, why, score) in [
-        (Script { bytes: prefixed(&[9, 9]), hold: false }, "the answer was unreadable", -20),
-        (Script { bytes: vec![0xff; 8], hold: false }, "the answer was unreadable", -20),
-        (Script { bytes: vec![], hold: true }, "no answer in time", -1),
-        (Script { bytes: vec![0, 0, 0], hold: false }, "the stream broke", -1),
+        (Script::new(prefixed(&[9, 9]), End::HangUp), "the answer was unreadable", -20),
+        (Script::new(vec![0xff; 8], End::HangUp), "the answer was unreadable", -20),
+        (Script::new(vec![], End::Hold), "no answer in time", -1),
+        (Script::new(vec![0, 0, 0], End::HangUp), "the stream broke", -1),
     ] {
         let mut alice = node(impatient.clone()).await;
-        let mallory = Mallory::connect(DELIVER, &alice, answer, vec![]).await;
+        let mallory = Mallory::connect(Deliver::NAME, &alice, answer, vec![]).await;
         let peer = mallory.name.clone();
         alice.send(NetCommand::Deliver { attempt: 1, peer, addresses: vec![], frame: frame("hi") });
         assert_eq!(alice.done().await, (1, DeliverOutcome::Unreachable { why }));
@@ -356,7 +381,7 @@ async fn bytes_that_are_no_handshake_and_silence_before_one_do_not_stop_others()
 #[tokio::test]
 async fn a_storing_node_refuses_replays_and_forgeries_and_scores_the_forger() {
     let mut bob = node(config()).await;
-    let mut mallory = Mallory::connect(DELIVER, &bob, nothing(), vec![]).await;
+    let mut mallory = Mallory::connect(Deliver::NAME, &bob, nothing(), vec![]).await;
     let later = Timestamp::from_millis(u64::MAX / 2);
     let (one, two) = (key(1).as_bytes().to_vec(), key(2).as_bytes().to_vec());
     // (What is kept and what not in detail is shown on the store itself; a refused put takes Kademlia ten seconds.)
@@ -378,16 +403,16 @@ async fn a_lookup_passes_over_forged_foreign_expired_and_old_records_and_scores_
     let newest = record(&key(1), 8, later, "newest");
     bob.send(NetCommand::Publish { records: vec![(key(1), newest.clone())] });
     let forged = kad::Record::new(key(1).as_bytes().to_vec(), b"forged".to_vec());
-    let forger = Mallory::connect(DELIVER, &alice, nothing(), vec![forged]).await;
+    let forger = Mallory::connect(Deliver::NAME, &alice, nothing(), vec![forged]).await;
     let old = record(&key(1), 3, later, "old");
     let stale = kad::Record::new(key(1).as_bytes().to_vec(), old.clone());
-    let replayer = Mallory::connect(DELIVER, &alice, nothing(), vec![stale]).await;
+    let replayer = Mallory::connect(Deliver::NAME, &alice, nothing(), vec![stale]).await;
     // Both claim to be newer than the newest.
     let past = Timestamp::from_millis(1_000);
     let (foreign, expired) = (record(&key(2), 10, later, "foreign"), record(&key(1), 9, past, "expired"));
     let lie = |bytes: &[u8]| vec![kad::Record::new(key(1).as_bytes().to_vec(), bytes.to_vec())];
-    let swapper = Mallory::connect(DELIVER, &alice, nothing(), lie(&foreign)).await;
-    let hoarder = Mallory::connect(DELIVER, &alice, nothing(), lie(&expired)).await;
+    let swapper = Mallory::connect(Deliver::NAME, &alice, nothing(), lie(&foreign)).await;
+    let hoarder = Mallory::connect(Deliver::NAME, &alice, nothing(), lie(&expired)).await;
     alice.status("all in the routing table", |status| status.routing == 4).await;
     alice.send(NetCommand::Fetch { query: 1, keys: vec![key(1)], hints: bob.net.status().listen });
     let (records, asked) = alice.found(1).await;
@@ -409,14 +434,14 @@ async fn a_forged_direct_answer_is_scored_and_never_found() {
     let mut alice = node(config()).await;
     // Version 1, index 0, six bytes.
     let answer = prefixed(&[&[1, 0, 0, 6][..], b"forged"].concat());
-    let mallory = Mallory::connect(DESCRIPTOR, &alice, Script { bytes: answer, hold: false }, vec![]).await;
+    let mallory = Mallory::connect(Descriptor::NAME, &alice, Script::new(answer, End::HangUp), vec![]).await;
     alice.send(NetCommand::Fetch { query: 1, keys: vec![key(1)], hints: vec![] });
     let (records, asked) = alice.found(1).await;
     assert_eq!((records, asked), (vec![], 1));
     alice.scored(&mallory.name, |peer| peer.score <= -15).await;
     // An answer to what was not asked is a fault as well.
     let unasked = prefixed(&[1, 5, 0, 0]);
-    let other = Mallory::connect(DESCRIPTOR, &alice, Script { bytes: unasked, hold: false }, vec![]).await;
+    let other = Mallory::connect(Descriptor::NAME, &alice, Script::new(unasked, End::HangUp), vec![]).await;
     alice.send(NetCommand::Fetch { query: 2, keys: vec![key(1)], hints: vec![] });
     assert_eq!(alice.found(2).await.0, vec![]);
     alice.scored(&other.name, |peer| peer.score <= -15).await;

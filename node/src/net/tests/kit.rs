@@ -3,8 +3,8 @@
 use crate::{
     clock::{Clock, system_rng},
     net::{
-        DeliverOutcome, Frame, InboundToken, NetCommand, NetConfig, NetEvent, NetHandle, NetSetup, NetStatus, PeerName,
-        RecordCheck, RecordError, RecordMeta, Transport, Verdict, spawn,
+        AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetConfig, NetEvent, NetHandle, NetSetup,
+        NetStatus, PeerName, RecordCheck, RecordError, RecordMeta, RelayInput, Transport, Verdict, spawn,
     },
 };
 use kith_protocol::{RecordKey, Timestamp, crypto::secret::Secret};
@@ -71,10 +71,21 @@ pub(crate) fn config() -> NetConfig {
 }
 
 pub(crate) async fn node(config: NetConfig) -> Node {
-    let setup = NetSetup::forgetful(config, seed(), check(), Clock::system());
+    begin(NetSetup::forgetful(config, seed(), check(), Clock::system())).await
+}
+
+pub(crate) async fn begin(setup: NetSetup) -> Node {
     let (net, events) = spawn(setup).await.unwrap();
     let name = PeerName(net.status().peer);
     Node { net, events, name }
+}
+
+/// A node that runs a relay, whose queue has room for so many.
+pub(crate) async fn relay(config: NetConfig, clock: Clock, queue: usize) -> (Node, mpsc::Receiver<RelayInput>) {
+    let (inputs, relay) = mpsc::channel(queue);
+    let mut setup = NetSetup::forgetful(config, seed(), check(), clock);
+    setup.relay = Some(inputs);
+    (begin(setup).await, relay)
 }
 
 impl Node {
@@ -120,6 +131,19 @@ impl Node {
             _ => None,
         };
         self.event("the end of a delivery", pick).await
+    }
+
+    pub(crate) async fn asked(&mut self) -> (u64, AskOutcome) {
+        let pick = |event| match event {
+            NetEvent::Asked { ask, outcome } => Some((ask, outcome)),
+            _ => None,
+        };
+        self.event("the end of a question", pick).await
+    }
+
+    pub(crate) fn ask(&self, ask: u64, relay: &Node, request: &[u8]) {
+        let (peer, addresses) = (relay.name.clone(), relay.net.status().listen);
+        self.send(NetCommand::Ask { ask, peer, addresses, request: request.to_vec() });
     }
 
     pub(crate) async fn found(&mut self, query: u64) -> (Vec<(RecordKey, Vec<u8>)>, u32) {

@@ -18,9 +18,9 @@ use tokio::{
 };
 
 /// Somebody who opens connections and does nothing with them.
-struct Idler {
+pub(super) struct Idler {
     /// How many of them were closed by the other side.
-    closed: watch::Receiver<usize>,
+    pub(super) closed: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
@@ -31,7 +31,7 @@ impl Drop for Idler {
 }
 
 /// Opens so many connections to a node under one name.
-async fn idler(victim: &Node, connections: usize) -> Idler {
+pub(super) async fn idler(victim: &Node, connections: usize) -> Idler {
     let to: Multiaddr = victim.listens(Transport::Noise).remove(0).parse().unwrap();
     let peer = victim.name.0.parse().unwrap();
     let mut swarm = SwarmBuilder::with_new_identity()
@@ -137,7 +137,7 @@ async fn one_peer_gets_three_connections_however_many_it_opens() {
 }
 
 /// Resident memory of this process in bytes.
-fn resident() -> usize {
+pub(super) fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
