@@ -1,5 +1,5 @@
 //! What the store promises, held against crashes, failing disks, hostile files and old versions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 #[path = "it/atomicity.rs"]
 mod atomicity;

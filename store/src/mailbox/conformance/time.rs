@@ -90,8 +90,7 @@ fn budget<G: Ground>(ground: &G) -> Result<(), Error> {
     relay.one(Change::Leave { mailbox: mailbox(2) })?;
     relay.now = start.plus_days(1);
     let (mut sum, mut steps) = (0u64, 0u64);
-    loop {
-        let Outcome::Swept { deleted, more } = relay.one(Change::Sweep { budget: 8 })? else { break };
+    while let Outcome::Swept { deleted, more } = relay.one(Change::Sweep { budget: 8 })? {
         assert!(deleted <= 8, "{deleted} of 8");
         (sum, steps) = (sum.saturating_add(deleted), steps.saturating_add(1));
         relay.recount()?;

@@ -317,7 +317,7 @@ impl Model {
         let (mailbox, size) = (&self.boxes[id], deposit.bytes.len());
         let quota = self.word(id).quota.unwrap_or(caps.mailbox);
         let tenth = if deposit.control && !stranger { 0 } else { 10 };
-        let less = |n: u64| if tenth == 0 { n } else { n - n / tenth };
+        let less = |n: u64| n - n.checked_div(tenth).unwrap_or(0);
         let quota = Quota { envelopes: less(quota.envelopes), bytes: less(quota.bytes) };
         let granted = sum(mailbox.held.values().filter(|held| held.serial == *serial));
         let strange = sum(mailbox.held.values().filter(|held| held.stranger));
