@@ -407,6 +407,9 @@ pub trait RelayStore: Send {
     /// What is held in all.
     fn totals(&self) -> Result<Totals, Error>;
 
+    /// The latest `now` at which something was changed, to the minute; none if nothing ever was.
+    fn latest(&self) -> Result<Option<Timestamp>, Error>;
+
     /// Opens the engine again after an error.
     fn reopen(&mut self) -> Result<(), Error>;
 }

@@ -15,6 +15,9 @@ use crate::{
 use kith_protocol::{MailboxId, Timestamp};
 use std::collections::BTreeMap;
 
+/// How exactly the latest moment is kept, in milliseconds: a batch that changes nothing else writes it once a minute.
+const LATEST_STEP_MS: u64 = 60_000;
+
 /// An open batch. What it holds in memory is bounded by the changes of the batch and the budgets in them.
 pub(super) struct Batch<'a, 'txn> {
     tx: &'a mut Tx<'txn>,
@@ -53,7 +56,10 @@ impl<R: Row + Clone + PartialEq> Kept<R> {
 
 impl<'a, 'txn> Batch<'a, 'txn> {
     pub(super) fn begin(tx: &'a mut Tx<'txn>, caps: &'a Caps, now: Timestamp) -> Result<Self, Error> {
-        let totals = Kept::new(tx.row(&RelayTotals::only())?, RelayTotals::default());
+        let mut totals = Kept::new(tx.row(&RelayTotals::only())?, RelayTotals::default());
+        if totals.read.is_none() || now >= totals.row.latest.plus_millis(LATEST_STEP_MS) {
+            totals.row.latest = now.max(totals.row.latest);
+        }
         Ok(Self { tx, caps, now, totals, mailboxes: BTreeMap::new(), grants: BTreeMap::new() })
     }
 

@@ -129,6 +129,11 @@ impl RelayStore for MailboxStore {
         Ok(row.unwrap_or_default().held)
     }
 
+    fn latest(&self) -> Result<Option<Timestamp>, Error> {
+        let row: Option<RelayTotals> = self.store.snapshot()?.row(&RelayTotals::only())?;
+        Ok(row.map(|row| row.latest))
+    }
+
     fn reopen(&mut self) -> Result<(), Error> {
         self.store.reopen()
     }

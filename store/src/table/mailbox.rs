@@ -20,6 +20,8 @@ pub struct RelayTotals {
     pub last_number: u64,
     /// Invites that are kept.
     pub invites: u64,
+    /// The latest moment at which something was changed, to the minute.
+    pub latest: Timestamp,
 }
 
 impl RelayTotals {

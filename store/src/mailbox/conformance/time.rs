@@ -11,6 +11,7 @@ pub(super) fn checks<G: Ground>() -> Vec<Check<G>> {
         ("an envelope that lapsed comes anew before it was swept", lapsed_again),
         ("a collected envelope is remembered two days, or until it would have lapsed", collected),
         ("a clock that goes back brings nothing back and deletes nothing", clock_back),
+        ("the latest moment is remembered, whatever the clock shows later", latest),
         ("an empty mailbox that nobody registers goes, one with mail does not", idle),
     ]
 }
@@ -192,4 +193,22 @@ fn idle<G: Ground>(ground: &G) -> Result<(), Error> {
     sweep_all(&mut relay)?;
     assert_eq!(relay.store.totals()?.mailboxes, 0);
     relay.recount()
+}
+
+fn latest<G: Ground>(ground: &G) -> Result<(), Error> {
+    let mut relay = Relay::fresh(ground);
+    assert_eq!(relay.store.latest()?, None);
+    let start = relay.now;
+    relay.one(register(1))?;
+    assert_eq!(relay.store.latest()?, Some(start));
+    for (later, known) in [(59_999, start), (60_000, start.plus_millis(60_000)), (5 * DAY, start.plus_millis(5 * DAY))]
+    {
+        relay.now = start.plus_millis(later);
+        relay.one(Change::Sweep { budget: 1 })?;
+        assert_eq!(relay.store.latest()?, Some(known), "after {later} ms");
+    }
+    relay.now = start.minus_millis(9 * DAY);
+    relay.one(register(1))?;
+    assert_eq!(relay.crash().store.latest()?, Some(start.plus_millis(5 * DAY)));
+    Ok(())
 }

@@ -29,6 +29,7 @@ pub(crate) struct Model {
     boxes: BTreeMap<MailboxId, Mailbox>,
     words: BTreeMap<MailboxId, Word>,
     invites: BTreeMap<[u8; 32], (u32, Timestamp)>,
+    latest: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -361,6 +362,9 @@ impl Model {
 
 impl RelayStore for Model {
     fn apply(&mut self, changes: &[Change], caps: &Caps, now: Timestamp) -> Result<Vec<Outcome>, Error> {
+        if self.latest.is_none_or(|latest| now >= latest.plus_millis(60_000)) {
+            self.latest = Some(now);
+        }
         Ok(changes.iter().map(|change| self.carry_out(change, caps, now)).collect())
     }
 
@@ -424,6 +428,10 @@ impl RelayStore for Model {
     fn totals(&self) -> Result<Totals, Error> {
         let Quota { envelopes, bytes } = sum(self.all());
         Ok(Totals { mailboxes: self.boxes.len() as u64, envelopes, bytes, kept_bytes: self.kept_bytes() })
+    }
+
+    fn latest(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.latest)
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
