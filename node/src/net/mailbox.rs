@@ -17,7 +17,10 @@ use libp2p::{
     PeerId,
     request_response::{Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::Hash,
+};
 use tokio::sync::mpsc;
 
 type MailboxEvent = Event<Result<Vec<u8>, Flaw>, Reply>;
@@ -51,7 +54,7 @@ impl Asking for Questions {
 pub(crate) struct Service {
     relay: mpsc::Sender<RelayInput>,
     inbound: Inbound<Back>,
-    answers: Answers,
+    answers: Answers<InboundRequestId>,
     /// Connected peers that asked.
     clients: HashSet<PeerId>,
     /// Those among them whose connections are kept.
@@ -72,28 +75,32 @@ enum Back {
 }
 
 /// Answers on their way: a peer that reads slowly holds memory here.
-struct Answers {
-    flying: HashMap<InboundRequestId, (PeerId, usize)>,
+struct Answers<K> {
+    flying: HashMap<K, (PeerId, usize)>,
     peers: HashMap<PeerId, usize>,
     bytes: usize,
     max: usize,
 }
 
-impl Answers {
+impl<K: Eq + Hash> Answers<K> {
+    fn new(max: usize) -> Self {
+        Self { flying: HashMap::new(), peers: HashMap::new(), bytes: 0, max }
+    }
+
     /// Says whether there is room for an answer; for a peer that has none on its way there is as much again.
     fn has_room(&self, peer: &PeerId, bytes: usize) -> bool {
         let room = if self.peers.contains_key(peer) { self.max } else { self.max.saturating_mul(2) };
         self.bytes.saturating_add(bytes) <= room
     }
 
-    fn leaves(&mut self, peer: PeerId, request: InboundRequestId, bytes: usize) {
+    fn leaves(&mut self, peer: PeerId, request: K, bytes: usize) {
         self.bytes += bytes;
         *self.peers.entry(peer).or_default() += 1;
         self.flying.insert(request, (peer, bytes));
     }
 
     /// An answer arrived, or never will.
-    fn left(&mut self, request: InboundRequestId) {
+    fn left(&mut self, request: K) {
         let Some((peer, bytes)) = self.flying.remove(&request) else { return };
         self.bytes -= bytes;
         if let Some(count) = self.peers.get_mut(&peer) {
@@ -142,12 +149,10 @@ impl Service {
             per_peer: limits.relay_per_peer,
             total: limits.relay_total,
         };
-        let answers =
-            Answers { flying: HashMap::new(), peers: HashMap::new(), bytes: 0, max: limits.relay_answer_bytes };
         Self {
             relay,
             inbound: Inbound::new(bounds),
-            answers,
+            answers: Answers::new(limits.relay_answer_bytes),
             clients: HashSet::new(),
             kept: HashSet::new(),
             known: Known::new(limits.relay_peers),
@@ -408,6 +413,23 @@ fn outcome(reply: Reply) -> AskOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r_net_3_answers_on_their_way_are_bounded_and_a_first_one_has_as_much_room_again() {
+        let mut answers = Answers::new(100);
+        let [slow, alice, bob, carol] = [PeerId::random(), PeerId::random(), PeerId::random(), PeerId::random()];
+        answers.leaves(slow, 1, 60);
+        assert!(!answers.has_room(&slow, 60));
+        assert!(answers.has_room(&slow, 40) && answers.has_room(&alice, 60));
+        answers.leaves(alice, 2, 60);
+        answers.leaves(bob, 3, 60);
+        assert!(!answers.has_room(&carol, 60) && answers.has_room(&carol, 20));
+        for request in [1, 1, 2, 3] {
+            answers.left(request);
+        }
+        assert_eq!((answers.bytes, answers.peers.len(), answers.flying.len()), (0, 0, 0));
+        assert!(answers.has_room(&slow, 100));
+    }
 
     #[test]
     fn of_those_who_were_kept_the_newest_are_known() {

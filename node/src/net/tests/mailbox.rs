@@ -90,7 +90,7 @@ async fn a_relay_answers_over_quic() {
 }
 
 #[tokio::test]
-async fn who_runs_no_relay_is_told_apart_from_who_cannot_be_reached() {
+async fn r_net_8_who_runs_no_relay_is_told_apart_from_who_cannot_be_reached() {
     let (mut alice, bob, gone) = (node(config()).await, node(config()).await, node(config()).await);
     alice.ask(1, &bob, b"a relay?");
     assert_eq!(alice.asked().await, (1, AskOutcome::Unsupported));
@@ -131,7 +131,7 @@ async fn a_person_asks_the_relay_that_their_own_node_runs_without_a_connection()
 }
 
 #[tokio::test]
-async fn a_full_queue_is_answered_busy_and_its_last_half_is_for_those_of_whom_nothing_waits() {
+async fn r_net_3_a_full_queue_is_answered_busy_and_its_last_half_is_for_those_of_whom_nothing_waits() {
     let (mut greedy, mut modest) = (node(config()).await, node(config()).await);
     let (carol, mut inputs) = relay(config(), Clock::system(), 8).await;
     for ask in 0..12 {
@@ -228,7 +228,7 @@ async fn r_net_2_a_relay_that_gives_no_answer_in_time_is_answered_for() {
 }
 
 #[tokio::test]
-async fn r_net_2_every_question_has_one_outcome_also_when_the_connection_breaks_in_the_middle() {
+async fn r_net_8_every_question_has_one_outcome_also_when_the_connection_breaks_in_the_middle() {
     const ASKS: u64 = 40;
     let mut bounded = config();
     bounded.limits.ask_total = 30;
@@ -260,7 +260,7 @@ async fn r_net_2_every_question_has_one_outcome_also_when_the_connection_breaks_
 }
 
 #[tokio::test]
-async fn r_out_2_what_the_relay_answered_before_a_stop_arrives_and_who_still_waits_is_told_to() {
+async fn r_net_8_what_the_relay_answered_before_a_stop_arrives_and_who_still_waits_is_told_to() {
     let (mut alice, (carol, mut inputs)) = (node(config()).await, relay(config(), Clock::system(), QUEUE).await);
     for ask in 0..10 {
         alice.ask(ask, &carol, b"keep this");
@@ -347,7 +347,7 @@ async fn r_net_3_half_read_requests_of_many_hold_bounded_memory_and_the_others_a
 }
 
 #[tokio::test]
-async fn answers_that_are_not_read_hold_bounded_memory_and_a_first_one_still_gets_through() {
+async fn r_net_3_answers_that_are_not_read_hold_bounded_memory_and_a_first_one_still_gets_through() {
     let mut narrow = config();
     narrow.limits.relay_answer_bytes = RELAY_ANSWER_MAX;
     let (mut alice, (carol, mut inputs)) = (node(config()).await, relay(narrow, Clock::system(), QUEUE).await);
@@ -482,7 +482,7 @@ fn hasty() -> NetConfig {
 }
 
 #[tokio::test]
-async fn an_idle_client_with_a_mailbox_is_kept_by_both_and_a_stranger_is_let_go() {
+async fn r_net_8_an_idle_client_with_a_mailbox_is_kept_by_both_and_a_stranger_is_let_go() {
     let (mut carol, mut inputs) = relay(hasty(), Clock::system(), QUEUE).await;
     let (mut alice, mut guest) = (node(hasty()).await, node(hasty()).await);
     alice.send(NetCommand::Protect { peers: vec![carol.name.clone()] });
@@ -508,7 +508,7 @@ async fn an_idle_client_with_a_mailbox_is_kept_by_both_and_a_stranger_is_let_go(
 }
 
 #[tokio::test]
-async fn a_client_with_a_mailbox_finds_room_at_a_relay_that_is_full_of_idle_strangers() {
+async fn r_net_8_a_client_with_a_mailbox_finds_room_at_a_relay_that_is_full_of_idle_strangers() {
     let mut narrow = config();
     narrow.limits.inbound_connections = 3;
     let (mut carol, mut inputs) = relay(narrow, Clock::system(), QUEUE).await;
@@ -562,7 +562,7 @@ async fn connect(from: &Node, to: &Node) {
 }
 
 #[tokio::test]
-async fn wake_ups_reach_who_is_connected_and_many_at_once_become_two() {
+async fn r_net_9_wake_ups_reach_who_is_connected_and_many_at_once_become_two() {
     let (mut alice, (mut carol, _inputs)) = (node(config()).await, relay(config(), Clock::system(), QUEUE).await);
     alice.send(NetCommand::Protect { peers: vec![carol.name.clone()] });
     // Not connected: nobody is dialled, nothing is kept for later.
@@ -588,7 +588,7 @@ async fn wake_ups_reach_who_is_connected_and_many_at_once_become_two() {
 }
 
 #[tokio::test]
-async fn wake_ups_of_strangers_are_ignored_and_cost_a_little() {
+async fn r_net_9_wake_ups_of_strangers_are_ignored_and_cost_a_little() {
     let (mut alice, bob) = (node(config()).await, node(config()).await);
     connect(&bob, &alice).await;
     bob.send(NetCommand::Wake { peer: alice.name.clone() });
@@ -597,7 +597,7 @@ async fn wake_ups_of_strangers_are_ignored_and_cost_a_little() {
 }
 
 #[tokio::test]
-async fn r_net_3_wake_ups_beyond_the_rate_are_ignored_also_from_a_relay() {
+async fn r_net_9_wake_ups_beyond_the_rate_are_ignored_also_from_a_relay() {
     let clock = standing();
     let mut alice = begin(NetSetup::forgetful(config(), seed(), check(), clock.clone())).await;
     // Only while the clock runs does she show who is connected.
