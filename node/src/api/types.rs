@@ -6,6 +6,7 @@ mod contact;
 mod event;
 mod message;
 mod node;
+mod relay;
 pub(crate) mod text;
 
 pub use config::{ConfigEntry, ConfigView};
@@ -18,6 +19,7 @@ pub use message::{
 pub use node::{
     Check, CheckState, DhtStatus, Done, Peer, PeerSelection, Ping, RelayStatus, Status, StorageState, TransportCounts,
 };
+pub use relay::{AddRelay, Relay, RelayAdded, RelayState};
 pub use text::Time;
 
 use serde::{Deserialize, Serialize};
