@@ -120,6 +120,12 @@ pub struct OwnRelay {
     pub prekeys: u64,
     /// The question under way.
     pub question: Option<RelayQuestion>,
+    /// The number of the last question.
+    pub tag: u16,
+    /// Questions without a useful answer, in a row.
+    pub failures: u32,
+    /// Whether contacts are told to leave mail there.
+    pub offered: bool,
     /// When it is looked at next.
     pub due_at: Timestamp,
 }
