@@ -42,7 +42,6 @@ pub(crate) use scan::Scan;
 pub(crate) use send::came_in;
 pub use work::{Halt, Rng, Work};
 
-use asking::Question;
 use crate::{
     api::{
         error::{Code, UserError},
@@ -50,6 +49,7 @@ use crate::{
     },
     net::{AskOutcome, NetEvent},
 };
+use asking::Question;
 use kith_protocol::{RelayId, Timestamp};
 use kith_store::{
     Store,

@@ -17,9 +17,7 @@ use kith_protocol::{
     prekey::verify_pool_key,
     session::Status,
 };
-use kith_store::table::{
-    Cargo, Contact, Deposited, Device, KnownRelay, Left, Outbox, OutboxOf, OutboxState, Progress,
-};
+use kith_store::table::{Cargo, Contact, Deposited, Device, KnownRelay, Left, Outbox, OutboxOf, OutboxState, Progress};
 use rand_core::Rng as _;
 
 /// How long the device itself has to take a message before it is left at relays, in milliseconds.
@@ -150,13 +148,7 @@ impl App {
     }
 
     /// What follows from a relay's answer to a deposit.
-    fn left_after(
-        &self,
-        w: &mut Work<'_>,
-        row: &mut Outbox,
-        deposited: &Deposited,
-        said: Said,
-    ) -> Result<Left, Halt> {
+    fn left_after(&self, w: &mut Work<'_>, row: &mut Outbox, deposited: &Deposited, said: Said) -> Result<Left, Halt> {
         let relay = deposited.relay;
         let pause = AGAIN_FIRST_MS.saturating_mul(1 << deposited.tries.min(16)).min(AGAIN_LONGEST_MS);
         let later = |w: &Work<'_>, ms: u64| Left::Later { at: w.now.plus_millis(ms) };
@@ -169,12 +161,9 @@ impl App {
                     _ => return Ok(Left::Refused),
                 };
                 match Custody::verify(&bytes, &relay) {
-                    Ok(custody) if custody.envelope == id && custody.until > w.now => Ok(Left::Held {
-                        until: custody.until,
-                        custody: bytes,
-                        audit_at: first_audit(w),
-                        silent: 0,
-                    }),
+                    Ok(custody) if custody.envelope == id && custody.until > w.now => {
+                        Ok(Left::Held { until: custody.until, custody: bytes, audit_at: first_audit(w), silent: 0 })
+                    }
                     _ => {
                         let name = self.relay_name(w, &relay)?;
                         self.note(w, row, &format!("{name} gave no receipt that holds"), NETWORK)?;

@@ -60,7 +60,9 @@ impl App {
     fn keepers(&self, w: &Work<'_>, contact: &Contact) -> Result<Vec<(String, Vec<String>)>, Halt> {
         let mut keepers: Vec<(String, Vec<String>)> = Vec::new();
         let mut add = |peer: &str, addresses: &[String]| match keepers.iter_mut().find(|(known, _)| known == peer) {
-            Some((_, known)) => known.extend(addresses.iter().filter(|a| !known.contains(a)).cloned().collect::<Vec<_>>()),
+            Some((_, known)) => {
+                known.extend(addresses.iter().filter(|a| !known.contains(a)).cloned().collect::<Vec<_>>())
+            }
             None => keepers.push((peer.to_owned(), addresses.to_vec())),
         };
         for hint in &contact.hints {

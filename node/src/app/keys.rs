@@ -63,7 +63,13 @@ impl App {
 
     /// Own keys, before it is known what a message names of them.
     pub(super) fn keys(&self, w: &Work<'_>) -> Result<Keys, Halt> {
-        Ok(Keys { pool: self.pool(w)?, one_time: OneTimeKeys::default(), at_relays: Vec::new(), seen: false, now: w.now })
+        Ok(Keys {
+            pool: self.pool(w)?,
+            one_time: OneTimeKeys::default(),
+            at_relays: Vec::new(),
+            seen: false,
+            now: w.now,
+        })
     }
 
     /// Adds what a decoded message may name: the sender device's one-time keys, and whether its session began before.

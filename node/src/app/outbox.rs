@@ -15,8 +15,8 @@ use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp, limits};
 use kith_store::{
     Row,
     table::{
-        AccountDevices, Cargo, Contact, Deliveries, Delivery, Device, Due, DueWhat, Message, MessageRef, Outbox,
-        Left, OutboxOf, OutboxState, PassesOf, Progress, StepTaken,
+        AccountDevices, Cargo, Contact, Deliveries, Delivery, Device, Due, DueWhat, Left, Message, MessageRef, Outbox,
+        OutboxOf, OutboxState, PassesOf, Progress, StepTaken,
     },
 };
 use rand_core::Rng as _;
@@ -513,7 +513,14 @@ impl App {
         self.change_delivery(w, row, |delivery| push_step(delivery, now, what, place))
     }
 
-    pub(super) fn progress(&self, w: &mut Work<'_>, row: &Outbox, to: Progress, what: &str, place: &str) -> Result<(), Halt> {
+    pub(super) fn progress(
+        &self,
+        w: &mut Work<'_>,
+        row: &Outbox,
+        to: Progress,
+        what: &str,
+        place: &str,
+    ) -> Result<(), Halt> {
         let Cargo::Message(message) = &row.cargo else { return Ok(()) };
         self.change_message(w, message, &row.account, row.device.as_ref(), |delivery, now| {
             if delivery.progress < to {
@@ -525,7 +532,12 @@ impl App {
     }
 
     /// Changes the entry of a row's device without telling anybody.
-    pub(super) fn change_delivery(&self, w: &mut Work<'_>, row: &Outbox, change: impl FnOnce(&mut Delivery)) -> Result<(), Halt> {
+    pub(super) fn change_delivery(
+        &self,
+        w: &mut Work<'_>,
+        row: &Outbox,
+        change: impl FnOnce(&mut Delivery),
+    ) -> Result<(), Halt> {
         let Cargo::Message(message) = &row.cargo else { return Ok(()) };
         let Some(mut deliveries) = w.get::<Deliveries>(&Deliveries::key_of(message))? else { return Ok(()) };
         if let Some(delivery) = deliveries.to.iter_mut().find(|d| d.outbox == Some(row.id)) {

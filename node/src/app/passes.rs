@@ -134,7 +134,12 @@ impl App {
     }
 
     /// Takes the passes for strangers of a descriptor.
-    pub(super) fn take_stranger_passes(&self, w: &mut Work<'_>, device: &Device, found: &[Vec<u8>]) -> Result<(), Halt> {
+    pub(super) fn take_stranger_passes(
+        &self,
+        w: &mut Work<'_>,
+        device: &Device,
+        found: &[Vec<u8>],
+    ) -> Result<(), Halt> {
         let mut row = self.passes_row(w, &device.device)?;
         if row.strangers == found {
             return Ok(());
@@ -177,7 +182,7 @@ fn contact_pass(own: &OwnRelay, given: &GivenGrant, now: Timestamp) -> Pass {
         until: given.until,
         envelopes: limits::CONTACT_GRANT_ENVELOPES,
         bytes: limits::CONTACT_GRANT_BYTES,
-        depositor: Some(*depositor.public()),
+        depositor: Some(depositor.public()),
     };
     Pass { depositor: Some(depositor), ..pass(own, &key, terms, now) }
 }

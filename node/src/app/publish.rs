@@ -3,8 +3,8 @@
 use super::{
     App, Scan,
     command::Outcome,
-    deposit::next_deposit,
     contact::check_name,
+    deposit::next_deposit,
     query,
     work::{Halt, Work},
 };
@@ -175,6 +175,7 @@ impl App {
             if !doubt {
                 row.expires_at = row.expires_at.min(w.now.plus_millis(limits::OUTBOX_EXPIRY_MS));
             }
+            let at_relays = next_deposit(&row);
             row.due_at = match &mut row.state {
                 OutboxState::Taken { again_at } => {
                     *again_at = (*again_at).min(w.now.plus_millis(limits::RESEAL_MS));
@@ -183,7 +184,7 @@ impl App {
                 // What a relay holds goes to the device itself when it appears.
                 OutboxState::Stored { expires, .. } if !doubt => {
                     row.direct_at = *expires;
-                    next_deposit(&row).unwrap_or(*expires).min(*expires)
+                    at_relays.unwrap_or(*expires).min(*expires)
                 }
                 _ => w.now,
             };

@@ -10,7 +10,7 @@ use kith_store::{
     Damage, Error, Range, RawRows, Rows,
     table::{
         AccountDevices, Cargo, Contact, ContactState, Counters, Deliveries, Device, Event, KnownRelay, Message,
-        MessageRef, Outbox, OwnProfile, OwnRelay, RelayStanding, Place, PlaceHead, Progress,
+        MessageRef, Outbox, OwnProfile, OwnRelay, Place, PlaceHead, Progress, RelayStanding,
     },
 };
 

@@ -73,12 +73,7 @@ impl App {
     }
 
     /// Takes one envelope in. Where it came over a connection, `from` is who carried it; through a relay nobody is known.
-    pub(super) fn take_in(
-        &self,
-        w: &mut Work<'_>,
-        from: Option<&PeerName>,
-        bytes: &[u8],
-    ) -> Result<Taken, Halt> {
+    pub(super) fn take_in(&self, w: &mut Work<'_>, from: Option<&PeerName>, bytes: &[u8]) -> Result<Taken, Halt> {
         let id = EnvelopeId::of(bytes);
         // R-ENV: its key is gone, so a known envelope is acknowledged before any attempt to open it.
         if let Some(seen) = w.get::<Seen>(&Seen::key_of(&id))? {

@@ -27,9 +27,7 @@ use kith_protocol::{
     },
     prekey::RelayPool,
 };
-use kith_store::table::{
-    DueWhat, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, RelayQuestion, RelayStanding,
-};
+use kith_store::table::{DueWhat, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, RelayQuestion, RelayStanding};
 use rand_core::Rng as _;
 
 /// How often a mailbox is read although nothing woke us, in milliseconds.
@@ -341,14 +339,15 @@ impl App {
             }
             Step::Revoke => {
                 let ended = own.revoke.iter().take(limits::REVOKED_MAX);
-                OwnerAsk::Revoke { grants: ended.map(|(serial, until)| Revoked { serial: *serial, until: *until }).collect() }
+                OwnerAsk::Revoke {
+                    grants: ended.map(|(serial, until)| Revoked { serial: *serial, until: *until }).collect(),
+                }
             }
             Step::Fetch => OwnerAsk::Fetch { after: own.after },
             Step::Keep => {
                 let Some(record) = w.get::<OwnRecord>(&OwnRecord::only())? else { return Ok(None) };
                 let reach = ReachSecret::from_bytes(self.profile(w)?.reach);
-                let slot =
-                    KeptSlot { account: &self.me.account, reach: &reach, peer: &own.peer, slot: record.slot };
+                let slot = KeptSlot { account: &self.me.account, reach: &reach, peer: &own.peer, slot: record.slot };
                 let sealed = seal_kept(&slot, &record.record, w.rng);
                 OwnerAsk::Keep { id: slot.id(), sealed, until: w.now.plus_days(limits::KEPT_DAYS) }
             }
@@ -447,8 +446,8 @@ impl App {
         own.open = welcome.open;
         own.quota = (welcome.envelopes, welcome.bytes);
         let off = welcome.now.millis_since(w.now).max(w.now.millis_since(welcome.now));
-        own.detail = (off > limits::CLOCK_SKEW_MS)
-            .then(|| format!("its clock is {} days off", off.div_ceil(86_400_000)));
+        own.detail =
+            (off > limits::CLOCK_SKEW_MS).then(|| format!("its clock is {} days off", off.div_ceil(86_400_000)));
         self.drive(w, own)
     }
 

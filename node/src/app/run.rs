@@ -106,7 +106,8 @@ impl Runner {
             None => latest_seen(&snapshot)?.unwrap_or(now),
         };
         self.app.watch_clock(before, now);
-        let mut batch = Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new(), done: Vec::new() };
+        let mut batch =
+            Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new(), done: Vec::new() };
         let mut refusals = Vec::new();
         if self.last.is_some_and(|last| now.plus_millis(CLOCK_BACK_MS) < last) {
             batch.optional(now, &mut self.rng, |w| self.app.clock_went_back(w))?;
