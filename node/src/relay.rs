@@ -16,6 +16,6 @@ pub use counters::Counters;
 pub use open::{Opened, open};
 pub use operator::{Denied, InviteId, Operator, Stats, Told};
 pub use rates::Rate;
-pub use service::{Service, Setup, Turn};
+pub use service::{BATCH_MAX, Service, Setup, Turn};
 pub use settings::{RelayOptions, Settings};
 pub use time::ClockDoubt;

@@ -6,7 +6,7 @@ use crate::{
     profile::{Folder, explain},
 };
 use kith_protocol::crypto::{Secret, kdf::hkdf, sign::SigningKey};
-use kith_store::{Damage, Disk, Error, Rows, Store, Unlock, Writes, mailbox::MailboxStore, table::Setting};
+use kith_store::{Committed, Damage, Disk, Error, Rows, Store, Unlock, Writes, mailbox::MailboxStore, table::Setting};
 use rand_core::CryptoRng;
 use std::{
     fs,
@@ -75,7 +75,7 @@ fn secret_of(profile: &Store, rng: &mut impl CryptoRng) -> Result<Secret<32>, Er
     let row = Setting { name: SECRET.to_owned(), value: secret.as_bytes().to_vec() };
     let mut writes = Writes::default();
     writes.put(&row)?;
-    profile.write(|tx| tx.apply(&writes))?;
+    profile.write(|tx| tx.apply(&writes)).map(Committed::into_inner)?;
     Ok(secret)
 }
 
