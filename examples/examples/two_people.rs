@@ -53,6 +53,7 @@ pub async fn person(folder: &Path, name: &str) -> anyhow::Result<(Running, Clien
         dht: DhtMode::Auto,
         accept_clock: false,
         read_receipts: false,
+        relay: None,
     };
     Ok((daemon::start(options).await?, client))
 }

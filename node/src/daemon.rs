@@ -4,8 +4,12 @@
 mod app_thread;
 mod backend;
 mod keep;
+mod relay_thread;
+#[cfg(test)]
+mod tests;
 
 pub use backend::Daemon;
+pub use relay_thread::RelayHandle;
 
 use crate::{
     api::{
@@ -14,12 +18,14 @@ use crate::{
     },
     app::{App, BATCH_MAX, Runner},
     clock::{Clock, system_rng},
-    net::{self, DhtMode, NetConfig, NetError, NetSetup},
+    net::{self, DhtMode, Limits, NetConfig, NetError, NetSetup},
     paths::Paths,
-    profile::{self, Key},
+    profile::{self, Folder, Key},
+    relay::{self, RelayOptions, Service, Settings},
 };
 use kith_protocol::crypto::{Secret, kdf};
-use kith_store::ProfileLock;
+use kith_store::{ProfileLock, Store};
+use relay_thread::RelayThread;
 use std::sync::Arc;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -47,6 +53,8 @@ pub struct DaemonOptions {
     pub accept_clock: bool,
     /// Tells contacts which of their messages were read.
     pub read_receipts: bool,
+    /// Runs a relay beside, if any.
+    pub relay: Option<RelayOptions>,
 }
 
 /// What is told when the daemon is ready.
@@ -79,8 +87,20 @@ pub async fn run(options: DaemonOptions, ready: impl FnOnce(Ready)) -> Result<()
             running.stop().await?;
             return Err(UserError::internal("the app thread died: what was accepted is on disk"));
         }
+        () = relay_gone(running.relay.as_ref()) => {
+            running.stop().await?;
+            return Err(UserError::internal("the relay's thread died: what was accepted is on disk"));
+        }
     }
     running.stop().await
+}
+
+/// Returns when the relay's thread is gone; never where none runs.
+async fn relay_gone(relay: Option<&RelayThread>) {
+    match relay {
+        Some(relay) => relay.gone().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A daemon that runs inside this process.
@@ -93,6 +113,7 @@ pub struct Running {
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     app: app_thread::AppThread,
     keeper: keep::Keeper,
+    relay: Option<RelayThread>,
     _lock: ProfileLock,
 }
 
@@ -104,9 +125,15 @@ impl Running {
     pub async fn stop(self) -> Result<(), UserError> {
         self.stop.send_replace(true);
         let served = self.server.await;
+        if let Some(relay) = &self.relay {
+            relay.settle().await;
+        }
         self.daemon.net().shutdown().await;
         drop(self.daemon);
         self.app.finish().await;
+        if let Some(relay) = self.relay {
+            relay.finish().await;
+        }
         self.keeper.finish().await;
         match served {
             Ok(Ok(())) => Ok(()),
@@ -128,6 +155,12 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
     let store = Arc::new(profile.store);
     let app = App::load(&store).map_err(|e| profile::explain(&e, &options.paths.home))?;
     let seed = app.me().transport_seed();
+    let (stop, stopping) = watch::channel(false);
+    let service = match options.relay.clone() {
+        Some(relay) => Some(relay_service(&store, &profile.folder, relay, &options, &seed, &clock).await?),
+        None => None,
+    };
+    let (requests, served) = mpsc::channel(relay_thread::QUEUE);
     let socket = api::Socket::bind(&options.paths.socket)?;
     let (keeper, kept) = keep::Keeper::open(&profile.folder, &seed).await?;
     let setup = |port: u16| {
@@ -139,7 +172,7 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
             kept: kept.clone(),
             records: Box::new(records),
             peers: Box::new(peers),
-            relay: None,
+            relay: service.as_ref().map(|_| requests.clone()),
             clock: clock.clone(),
         }
     };
@@ -150,7 +183,13 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
         }
         spawned => spawned.map_err(net_error)?,
     };
-    let (stop, stopping) = watch::channel(false);
+    // The relay ends when the net task does: nobody else holds an end of its queue.
+    drop(requests);
+    let relay = match service {
+        Some(service) => Some(RelayThread::start(service, served, net.clone(), clock.clone(), stop.subscribe())?),
+        None => None,
+    };
+    let (relay, relay_handle) = relay.unzip();
     let rng = system_rng().map_err(|e| UserError::internal(e.to_string()))?;
     let app = app.accept_clock(options.accept_clock).share_read(options.read_receipts);
     let runner = Runner::new(app, Arc::clone(&store), rng);
@@ -168,11 +207,45 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
         options: options.clone(),
         clock,
         stop: stop.clone(),
+        relay: relay_handle,
     });
     let status = daemon.net().status();
     let ready = Ready { peer: status.peer, listen: status.listen, socket: options.paths.socket.display().to_string() };
     let server = tokio::spawn(api::serve(socket, daemon.clone(), stopping));
-    Ok(Running { ready, daemon, stop, server, app, keeper, _lock: profile.lock })
+    Ok(Running { ready, daemon, stop, server, app, keeper, relay, _lock: profile.lock })
+}
+
+/// Opens the relay of a profile and begins to serve.
+async fn relay_service(
+    store: &Arc<Store>,
+    folder: &Folder,
+    relay: RelayOptions,
+    options: &DaemonOptions,
+    seed: &[u8; 32],
+    clock: &Clock,
+) -> Result<Service, UserError> {
+    let (store, folder, home) = (Arc::clone(store), folder.clone(), options.paths.home.clone());
+    let peer = net::peer_name(&Secret::new(*seed)).ok_or_else(|| UserError::internal("no transport name"))?;
+    let (clock, accept_clock) = (clock.clone(), options.accept_clock);
+    let started = tokio::task::spawn_blocking(move || {
+        let mut rng = system_rng().map_err(|e| UserError::internal(e.to_string()))?;
+        let opened = relay::open(&store, &folder, &relay, &mut rng)?;
+        let service = Service::new(relay::Setup {
+            store: Box::new(opened.store),
+            key: opened.key,
+            peer,
+            settings: Settings::of(&relay, accept_clock),
+            rng,
+            wall: clock.now(),
+            moment: clock.moment(),
+        });
+        service.map_err(|error| profile::explain(&error, &home))
+    });
+    let service = started.await.map_err(|_| UserError::internal("opening the relay died"))??;
+    if let Some(doubt) = service.clock_doubt() {
+        tracing::warn!(?doubt, "the clock does not fit what the relay has seen: set it, or --accept-clock if it is right");
+    }
+    Ok(service)
 }
 
 /// The first and the number of the ports that a profile's own port is drawn from: above the registered services, below
@@ -201,7 +274,7 @@ fn net_config(options: &DaemonOptions, port: u16) -> NetConfig {
         bootstrap: options.bootstrap.clone(),
         mdns: options.mdns,
         dht_mode: options.dht,
-        limits: standard.limits,
+        limits: if options.relay.is_some() { Limits::relay() } else { standard.limits },
     }
 }
 

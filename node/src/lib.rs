@@ -10,6 +10,7 @@ pub mod log;
 pub mod net;
 pub mod paths;
 pub mod profile;
+pub mod relay;
 
 pub use api::Client;
 pub use api::error::{Code, UserError};

@@ -54,6 +54,11 @@ impl Folder {
         self.home.join("network.redb")
     }
 
+    /// The store of the relay that this profile runs, unless it is told another place.
+    pub fn relay(&self) -> PathBuf {
+        self.home.join("relay.redb")
+    }
+
     /// The key file of a profile without passphrase.
     pub fn key(&self) -> PathBuf {
         self.home.join("key")

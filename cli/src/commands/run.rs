@@ -98,5 +98,6 @@ async fn options(args: RunArgs, config: Config, context: &Context) -> Result<Dae
         },
         accept_clock: args.accept_clock,
         read_receipts: config.messages.read_receipts,
+        relay: None,
     })
 }

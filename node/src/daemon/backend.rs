@@ -1,6 +1,6 @@
 //! Answers local clients: changes go to the app, questions are read from a snapshot.
 
-use super::{DaemonOptions, app_thread::Post};
+use super::{DaemonOptions, RelayHandle, app_thread::Post};
 use crate::{
     api::{
         Backend, MessageQuery,
@@ -15,8 +15,8 @@ use crate::{
     config::Config,
     net::{NetHandle, PeerName, PeerStatus, Transport},
 };
-use kith_protocol::{MessageId, Timestamp};
-use kith_store::{Snapshot, Store};
+use kith_protocol::{MessageId, Timestamp, mailbox::RelayCard};
+use kith_store::{Rows, Snapshot, Store, table::OwnProfile};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,6 +30,7 @@ pub(super) struct Parts {
     pub(super) options: DaemonOptions,
     pub(super) clock: Clock,
     pub(super) stop: watch::Sender<bool>,
+    pub(super) relay: Option<RelayHandle>,
 }
 
 /// A running daemon, as its API sees it.
@@ -49,6 +50,29 @@ impl Daemon {
 
     pub(super) fn net(&self) -> &NetHandle {
         &self.0.parts.net
+    }
+
+    /// The relay that this daemon runs, if it does.
+    pub fn relay(&self) -> Option<&RelayHandle> {
+        self.0.parts.relay.as_ref()
+    }
+
+    /// The card of the relay that this daemon runs, with the addresses under which others reach it; `token` admits.
+    ///
+    /// # Errors
+    /// `not_found` where none runs; what the store reports.
+    pub async fn relay_card(&self, token: Option<[u8; 16]>) -> Result<RelayCard, UserError> {
+        let no_relay = || UserError::new(Code::NotFound, "this daemon runs no relay").hint("kith relay run");
+        let id = self.relay().ok_or_else(no_relay)?.id();
+        let own: Option<OwnProfile> = self.read(|rows| rows.row(&OwnProfile::only())).await?;
+        let addresses = own.into_iter().flat_map(|own| {
+            let at = |address: &String| match address.contains("/p2p/") {
+                true => address.clone(),
+                false => format!("{address}/p2p/{}", own.peer),
+            };
+            own.addresses.iter().map(at).collect::<Vec<_>>()
+        });
+        Ok(RelayCard::new(id, token, addresses))
     }
 
     /// Reads from a snapshot, away from the runtime's own threads.

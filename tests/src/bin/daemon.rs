@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         dht: DhtMode::Server,
         accept_clock: false,
         read_receipts: false,
+        relay: None,
     };
     log::start(&std::env::var("KITH_LOG").unwrap_or_else(|_| "warn".into())).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -42,6 +42,7 @@ impl Person {
             dht: DhtMode::Auto,
             accept_clock: false,
             read_receipts: false,
+            relay: None,
         };
         let mut person = Self { name: name.to_owned(), client, options, running: None };
         person.resume().await;
