@@ -243,7 +243,10 @@ async fn relay_service(
     });
     let service = started.await.map_err(|_| UserError::internal("opening the relay died"))??;
     if let Some(doubt) = service.clock_doubt() {
-        tracing::warn!(?doubt, "the clock does not fit what the relay has seen: set it, or --accept-clock if it is right");
+        tracing::warn!(
+            ?doubt,
+            "the clock does not fit what the relay has seen: set it, or --accept-clock if it is right"
+        );
     }
     Ok(service)
 }
