@@ -204,7 +204,7 @@ async fn a_daemons_relay_admits_by_token_wakes_and_keeps_mail_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_answers_everybody_and_what_was_accepted_is_there_afterwards() {
+async fn r_rly_7_a_stop_answers_everybody_and_what_was_accepted_is_there_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(&make_profile(folder.path()), RelayOptions { open: true, ..RelayOptions::default() });
     let running = start(options.clone()).await.unwrap();

@@ -248,6 +248,12 @@ impl Service {
         self.sweep_at = if more { self.moment } else { self.moment.saturating_add(SWEEP_EVERY) };
     }
 
+    /// Names that are kept in memory: of peers, owners and grants.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.peers.len() + self.owners.len() + self.grants.len()
+    }
+
     fn stats(&self) -> Result<Stats, Error> {
         Ok(Stats {
             name: self.settings.name.clone(),

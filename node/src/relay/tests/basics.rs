@@ -80,7 +80,7 @@ fn pages_are_bounded_and_go_on_to_the_end() {
 }
 
 #[test]
-fn a_relay_that_stops_says_so() {
+fn r_rly_7_a_relay_that_stops_says_so() {
     let (mut relay, bob) = (Relay::open(), Owner::new("bob"));
     relay.register(&bob);
     relay.service.stop();
