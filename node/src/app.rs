@@ -3,20 +3,26 @@
 //! All state lies in rows; the app itself holds only the long-lived keys of this device, so a step can be thrown away
 //! and a killed node goes on where its rows are.
 
+mod asking;
 pub mod command;
 mod contact;
 mod create;
+mod deposit;
 mod effect;
 mod events;
 mod input;
+mod kept;
 mod keys;
+mod mail;
 mod me;
 mod names;
 mod outbox;
+mod passes;
 mod publish;
 pub mod query;
 mod receipts;
 mod receive;
+mod relays;
 mod repair;
 mod resolve;
 mod run;
@@ -29,6 +35,7 @@ pub use command::{Command, Outcome, Reply};
 pub use create::{Created, create_profile};
 pub use effect::{Effects, Owed, RequestId};
 pub use input::Input;
+pub use mail::PageEnd;
 pub use me::Me;
 pub use run::{BATCH_BYTES_MAX, BATCH_MAX, Outlet, Refusal, Runner, Turn, release, storage_error};
 pub(crate) use scan::Scan;
@@ -40,9 +47,10 @@ use crate::{
         error::{Code, UserError},
         types,
     },
-    net::NetEvent,
+    net::{AskOutcome, NetEvent},
 };
-use kith_protocol::Timestamp;
+use asking::Question;
+use kith_protocol::{RelayId, Timestamp};
 use kith_store::{
     Store,
     table::{Due, DueWhat, Idempotency},
@@ -57,6 +65,8 @@ pub struct App {
     share_read: bool,
     /// When the clock leapt forward last.
     leapt_at: Option<Timestamp>,
+    /// The relay that this node runs: never one for its own mail.
+    own_relay: Option<RelayId>,
 }
 
 impl App {
@@ -65,7 +75,8 @@ impl App {
     /// # Errors
     /// `Corrupt` where the profile's rows are missing or make no sense.
     pub fn load(store: &Store) -> Result<Self, kith_store::Error> {
-        Ok(Self { me: Me::load(&store.snapshot()?)?, accept_clock: false, share_read: false, leapt_at: None })
+        let me = Me::load(&store.snapshot()?)?;
+        Ok(Self { me, accept_clock: false, share_read: false, leapt_at: None, own_relay: None })
     }
 
     /// Takes the clock for right although it is far from what this profile has seen.
@@ -82,6 +93,13 @@ impl App {
         self
     }
 
+    /// Names the relay that this node runs, if it runs one.
+    #[must_use]
+    pub fn runs_relay(mut self, relay: Option<RelayId>) -> Self {
+        self.own_relay = relay;
+        self
+    }
+
     /// The account and device this app acts for.
     pub fn me(&self) -> &Me {
         &self.me
@@ -94,20 +112,34 @@ impl App {
             Input::Tick => Ok(()),
             Input::Command { request, command, idempotency_key } => self.command(w, request, command, idempotency_key),
             Input::Net(event) => self.net(w, event),
+            Input::Mail { relay, envelope } => self.mail(w, relay, &envelope),
+            Input::PageRead(end) => self.page_read(w, &end),
         }
     }
 
     fn net(&self, w: &mut Work<'_>, event: NetEvent) -> Result<(), Halt> {
         match event {
-            NetEvent::Inbound { token, from, frame } => self.inbound(w, token, from, &frame),
+            NetEvent::Inbound { token, from, frame } => self.inbound(w, token, from, &frame.envelope),
             NetEvent::DeliverDone { attempt, outcome } => self.attempt_done(w, attempt, outcome),
             NetEvent::Found { query, records, asked } => self.found(w, query, &records, asked),
             NetEvent::PeerUp { peer } => self.peer_up(w, &peer.0),
+            NetEvent::Asked { ask, outcome } => self.asked(w, ask, outcome),
+            NetEvent::Woken { from } => self.woken(w, &from.0),
             NetEvent::Addresses { peer, addresses } => self.addresses(w, &peer.0, addresses),
-            NetEvent::PeerDown { .. }
-            | NetEvent::Published { .. }
-            | NetEvent::Asked { .. }
-            | NetEvent::Woken { .. } => Ok(()),
+            NetEvent::PeerDown { .. } | NetEvent::Published { .. } => Ok(()),
+        }
+    }
+
+    /// A question to a relay ended.
+    fn asked(&self, w: &mut Work<'_>, ask: u64, outcome: AskOutcome) -> Result<(), Halt> {
+        match Question::of(ask) {
+            Some(Question::Own { relay, tag }) => self.own_answered(w, relay, tag, outcome),
+            Some(Question::Acknowledge { relay }) => self.acknowledged(w, relay, outcome),
+            Some(Question::Deposit { row, place }) => self.deposited(w, row, place, outcome),
+            Some(Question::Audit { row, place }) => self.audited(w, row, place, outcome),
+            Some(Question::Prekey { row, place }) => self.key_came(w, row, place, outcome),
+            Some(Question::Kept { contact, place }) => self.kept_found(w, contact, place, outcome),
+            None => Ok(()),
         }
     }
 
@@ -121,6 +153,7 @@ impl App {
             DueWhat::Sweep => self.sweep(w),
             DueWhat::Vanish(id) => self.vanish(w, id),
             DueWhat::Forget(id) => self.forget_id(w, id),
+            DueWhat::Relay(number) => self.relay_due(w, number),
         }
     }
 
@@ -165,6 +198,8 @@ impl App {
             Command::RotateReach => self.rotate_reach(w),
             Command::OutboxRetry { message } => self.outbox_retry(w, message).map(done),
             Command::OutboxCancel { message } => self.outbox_cancel(w, message).map(|()| done(true)),
+            Command::RelayAdd { card } => self.relay_add(w, &card),
+            Command::RelayRemove { relay } => self.relay_remove(w, &relay),
             Command::PeerBan { peer } => self.ban(w, peer, true),
             Command::PeerUnban { peer } => self.ban(w, peer, false),
             Command::SessionReset { account } => self.session_reset(w, account),

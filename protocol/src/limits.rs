@@ -131,6 +131,18 @@ pub const TAG_DAYS_AHEAD: u32 = 62;
 pub const TAGS_MAX: usize = (TAG_DAYS_BACK + 1 + TAG_DAYS_AHEAD) as usize * 3;
 /// Days that a grant is good for at most.
 pub const GRANT_DAYS_MAX: u64 = 90;
+/// Days before its end that a grant is given anew: as long as mail waits, and half as long again.
+pub const GRANT_RENEW_DAYS: u64 = 45;
+/// Envelopes that one device of a contact may leave in a mailbox at once: a month of many, and room for others.
+pub const CONTACT_GRANT_ENVELOPES: u64 = 12_288;
+/// Bytes that one device of a contact may leave in a mailbox at once.
+pub const CONTACT_GRANT_BYTES: u64 = 96 << 20;
+/// Envelopes that strangers may leave in a mailbox at once.
+pub const STRANGER_GRANT_ENVELOPES: u64 = 256;
+/// Bytes that strangers may leave in a mailbox at once.
+pub const STRANGER_GRANT_BYTES: u64 = 4 << 20;
+/// Relays at which an envelope is left, where a device has so many.
+pub const DEPOSITS: usize = 2;
 /// Revoked grants that a relay remembers for one mailbox until they would have ended by themselves.
 pub const REVOKED_MAX: usize = 1_024;
 /// Envelopes in one acknowledgement.

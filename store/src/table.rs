@@ -8,6 +8,7 @@ mod message;
 mod network;
 mod outbox;
 mod own;
+mod relay;
 mod setting;
 
 pub use contact::{AccountDevices, CodeReach, Contact, ContactNumber, ContactState, Device, PeerDevice};
@@ -21,8 +22,11 @@ pub use message::{
     ChainLink, Deliveries, Delivery, Dropped, Message, MessageRef, Place, PlaceHead, Progress, Seen, StepTaken,
 };
 pub use network::{HeldRecord, LearnedPeer};
-pub use outbox::{Cargo, Due, DueWhat, Outbox, OutboxOf, OutboxState, ReceiptsOf};
+pub use outbox::{Cargo, Deposited, Due, DueWhat, Left, Outbox, OutboxOf, OutboxState, ReceiptsOf};
 pub use own::{FirstSeen, OneTimeRow, OwnCertificates, OwnEmptied, OwnIdentity, OwnPool, OwnProfile, SessionsRow};
+pub use relay::{
+    GivenGrant, Granted, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, PassesOf, RelayQuestion, RelayStanding,
+};
 pub use setting::Setting;
 
 pub(crate) use crate::{Key, Row};
@@ -121,6 +125,18 @@ pub enum Table {
     RelayInvite = 44,
     /// What lapses at a relay.
     Lapse = 45,
+    /// Relays that are asked.
+    KnownRelay = 46,
+    /// Relays that hold our mail.
+    OwnRelay = 47,
+    /// Private halves of one-time keys at relays.
+    OwnRelayPool = 48,
+    /// Grants given, by device.
+    Granted = 49,
+    /// Passes held, by device.
+    PassesOf = 50,
+    /// The newest descriptor, for relays to keep.
+    OwnRecord = 51,
 }
 
 impl Table {
@@ -136,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::row;
-    use kith_protocol::AccountId;
+    use kith_protocol::{AccountId, DeviceId, Timestamp};
     use serde::{Deserialize, Serialize};
 
     /// Fields of a row's first form, in the place of its table.
@@ -173,7 +189,74 @@ mod tests {
     fn r_store_8_counters_of_the_first_form_keep_their_numbers() {
         let old = OldCounters { outbox: 1, contact: 300, event: 1 << 40, events: 5, first_seen: 65_536 };
         let read: Counters = row::decode(&row::encode(&old).unwrap()).unwrap();
-        assert_eq!(read, Counters { outbox: 1, contact: 300, event: 1 << 40, events: 5 });
+        assert_eq!(read, Counters { outbox: 1, contact: 300, event: 1 << 40, events: 5, relay: 0 });
         assert_eq!(row::decode::<Counters>(&row::encode(&read).unwrap()).unwrap(), read);
+    }
+
+    /// Counters of the second form, in the place of their table.
+    #[derive(Serialize, Deserialize)]
+    struct SecondCounters {
+        outbox: u64,
+        contact: u64,
+        event: u64,
+        events: u64,
+    }
+
+    impl Row for SecondCounters {
+        const TABLE: Table = Table::Counters;
+        const VERSION: u8 = 2;
+
+        fn key(&self) -> Key {
+            Key::new(b"old", &[])
+        }
+    }
+
+    #[test]
+    fn r_store_8_counters_of_the_second_form_begin_with_relays() {
+        let old = SecondCounters { outbox: 1, contact: 2, event: 3, events: 4 };
+        let read: Counters = row::decode(&row::encode(&old).unwrap()).unwrap();
+        assert_eq!(read, Counters { outbox: 1, contact: 2, event: 3, events: 4, relay: 0 });
+    }
+
+    first_form!(
+        OldOutbox, Outbox, id: u64, account: AccountId, device: Option<DeviceId>, cargo: Cargo, state: OldState,
+        tries: u32, attempts: u32, takings: u32, since: Timestamp, expires_at: Timestamp, due_at: Timestamp,
+        in_flight: bool, fresh_session: bool
+    );
+
+    #[derive(Serialize, Deserialize)]
+    enum OldState {
+        NeedsKeys,
+        Sealed { envelope: Vec<u8>, expires: Timestamp },
+        Taken { again_at: Timestamp },
+    }
+
+    #[test]
+    fn r_store_8_an_outbox_row_of_the_first_form_has_left_nothing_at_relays() {
+        let at = Timestamp::from_millis;
+        let of = |state: OldState| OldOutbox {
+            id: 9,
+            account: AccountId::from_bytes([1; 32]),
+            device: None,
+            cargo: Cargo::Content(vec![1, 2]),
+            state,
+            tries: 1,
+            attempts: 2,
+            takings: 3,
+            since: at(4),
+            expires_at: at(5),
+            due_at: at(6),
+            in_flight: true,
+            fresh_session: false,
+        };
+        let read = |old: &OldOutbox| -> Outbox { row::decode(&row::encode(old).unwrap()).unwrap() };
+        let sealed = read(&of(OldState::Sealed { envelope: vec![7; 40], expires: at(8) }));
+        assert_eq!(sealed.state, OutboxState::Sealed { envelope: vec![7; 40], expires: at(8) });
+        assert_eq!((sealed.id, sealed.due_at, sealed.direct_at, sealed.in_flight), (9, at(6), at(6), true));
+        assert!(sealed.deposits.is_empty() && !sealed.key_asked);
+        assert_eq!(read(&of(OldState::Taken { again_at: at(3) })).state, OutboxState::Taken { again_at: at(3) });
+        assert_eq!(read(&of(OldState::NeedsKeys)).state, OutboxState::NeedsKeys);
+        let now: Outbox = row::decode(&row::encode(&sealed).unwrap()).unwrap();
+        assert_eq!((now.id, now.state), (9, sealed.state));
     }
 }

@@ -87,6 +87,8 @@ codes! {
     CodeBadHint "code_bad_hint" 400 2;
     /// The contact code is this account's own.
     CodeOwn "code_own" 400 2;
+    /// The card is of the relay that this node runs.
+    RelayOwn "relay_own" 400 2;
     /// The configuration file or a value for it is wrong.
     ConfigInvalid "config_invalid" 400 2;
     /// The path of the socket is longer than the system allows.
@@ -111,6 +113,8 @@ codes! {
     MessageUnknown "message_unknown" 404 4;
     /// No such peer.
     PeerUnknown "peer_unknown" 404 4;
+    /// No such relay holds this account's mail.
+    RelayUnknown "relay_unknown" 404 4;
     /// No such thing.
     NotFound "not_found" 404 4;
     /// A name or prefix fits several; `candidates` lists them.

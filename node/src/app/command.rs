@@ -2,8 +2,8 @@
 //! Must not know HTTP or how things are shown.
 
 use crate::api::error::UserError;
-use crate::api::types::{Added, Contact, Done, Me, SendReply, Verification};
-use kith_protocol::{AccountId, MessageId, crypto::kdf};
+use crate::api::types::{Added, Contact, Done, Me, RelayAdded, SendReply, Verification};
+use kith_protocol::{AccountId, MessageId, RelayId, crypto::kdf};
 use serde::{Deserialize, Serialize};
 
 /// Changes something.
@@ -87,6 +87,17 @@ pub enum Command {
         /// Which.
         message: MessageId,
     },
+    /// Lets a relay hold this account's mail. In use already: not an error. Answered by `Outcome::Relay`.
+    RelayAdd {
+        /// Its card or link, as pasted.
+        card: String,
+    },
+    /// Lets a relay hold no mail any more: what lies there is read first, then it forgets the mailbox. Answered by
+    /// `Outcome::Done`.
+    RelayRemove {
+        /// Which.
+        relay: RelayId,
+    },
     /// Bans a transport peer. Answered by `Outcome::Done`.
     PeerBan {
         /// Its whole peer id.
@@ -125,6 +136,8 @@ pub enum Outcome {
     Verification(Verification),
     /// My account as it is now.
     Me(Me),
+    /// A relay of mine as it is now, and whether adding it changed anything.
+    Relay(RelayAdded),
     /// Nothing else to tell.
     Done(Done),
 }

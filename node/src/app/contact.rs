@@ -24,7 +24,7 @@ use kith_store::{
     Range, Row, Rows,
     table::{
         AccountDevices, ChainLink, CodeReach, Contact, ContactNumber, ContactState, Device, Dropped, DueWhat, Message,
-        MessageRef, Outbox, OutboxOf, Place, PlaceHead, Progress, SessionsRow,
+        MessageRef, Outbox, OutboxOf, PassesOf, Place, PlaceHead, Progress, SessionsRow,
     },
 };
 
@@ -130,7 +130,11 @@ impl App {
         }
         contact.waiting = 0;
         contact.accepted_at = Some(w.now);
-        w.put(&contact)
+        w.put(&contact)?;
+        for device in self.live_devices(w, account)? {
+            self.offer(w, &contact, &device)?;
+        }
+        Ok(())
     }
 
     /// Makes the row of somebody not known before.
@@ -210,6 +214,11 @@ impl App {
         w.put(&contact)?;
         if blocked {
             self.drop_all(w, &account, "the contact is blocked")?;
+            self.end_grants(w, &account)?;
+        } else {
+            for device in self.live_devices(w, &account)? {
+                self.offer(w, &contact, &device)?;
+            }
         }
         self.tell_contact(w, &account)
     }
@@ -227,7 +236,9 @@ impl App {
         }
         self.drop_all(w, &account, "the contact was removed")?;
         w.delete::<CodeReach>(&CodeReach::key_of(&account))?;
+        self.end_grants(w, &account)?;
         for device in self.all_devices(w, &account)? {
+            w.delete::<PassesOf>(&PassesOf::key_of(&device))?;
             w.delete::<SessionsRow>(&SessionsRow::key_of(&device))?;
             if let Some(row) = w.get::<Device>(&Device::key_of(&device))?
                 && let Some(peer) = row.peer

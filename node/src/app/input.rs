@@ -1,6 +1,6 @@
 //! What the app is asked to handle, one at a time, in the order in which it came.
 
-use super::{command::Command, effect::RequestId};
+use super::{command::Command, effect::RequestId, mail::PageEnd};
 use crate::net::NetEvent;
 
 /// One thing to handle.
@@ -19,6 +19,15 @@ pub enum Input {
     },
     /// Something came from the net.
     Net(NetEvent),
+    /// An envelope from a mailbox.
+    Mail {
+        /// The relay of ours, by its number.
+        relay: u64,
+        /// The envelope.
+        envelope: Vec<u8>,
+    },
+    /// A page of a mailbox was taken apart: its envelopes come before this.
+    PageRead(PageEnd),
     /// Something may be due.
     Tick,
 }

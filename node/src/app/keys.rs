@@ -8,12 +8,12 @@ use kith_protocol::{
     AccountId, Day, DeviceId, SessionId,
     crypto::dh::DhSecret,
     limits,
-    prekey::{HandedKey, OneTimeKeys, PrekeyPool},
+    prekey::{HandedKey, OneTimeKeys, PrekeyPool, RelayPool},
     session::{Begun, Inbound, OwnKeys, OwnPrekey, PeerDevice},
 };
 use kith_store::{
     Damage, Error,
-    table::{Contact, ContactState, FirstSeen, OneTimeRow, OwnPool},
+    table::{Contact, ContactState, FirstSeen, OneTimeRow, OwnPool, OwnRelayPool},
 };
 use std::collections::BTreeMap;
 
@@ -26,6 +26,7 @@ const BEGUN_BY_STRANGER_MAX: u32 = 64;
 pub(super) struct Keys {
     pool: PrekeyPool,
     one_time: OneTimeKeys,
+    at_relays: Vec<(u64, RelayPool)>,
     seen: bool,
     now: kith_protocol::Timestamp,
 }
@@ -44,7 +45,8 @@ impl OwnKeys for Keys {
     }
 
     fn one_time(&self, id: u32) -> Option<DhSecret> {
-        self.one_time.ours(id, self.now).cloned()
+        let of_relay = || self.at_relays.iter().find_map(|(_, pool)| pool.ours(id, self.now)).cloned();
+        if RelayPool::may_hold(id) { of_relay() } else { self.one_time.ours(id, self.now).cloned() }
     }
 
     fn seen(&self, _session: &SessionId) -> bool {
@@ -61,14 +63,27 @@ impl App {
 
     /// Own keys, before it is known what a message names of them.
     pub(super) fn keys(&self, w: &Work<'_>) -> Result<Keys, Halt> {
-        Ok(Keys { pool: self.pool(w)?, one_time: OneTimeKeys::default(), seen: false, now: w.now })
+        Ok(Keys {
+            pool: self.pool(w)?,
+            one_time: OneTimeKeys::default(),
+            at_relays: Vec::new(),
+            seen: false,
+            now: w.now,
+        })
     }
 
     /// Adds what a decoded message may name: the sender device's one-time keys, and whether its session began before.
     pub(super) fn keys_for(&self, w: &Work<'_>, keys: Keys, inbound: &Inbound) -> Result<Keys, Halt> {
         let one_time = self.one_time_keys(w, &inbound.sender_device())?;
         let seen = w.get::<FirstSeen>(&FirstSeen::key_of(inbound.session().as_bytes()))?.is_some();
-        Ok(Keys { one_time, seen, ..keys })
+        let at_relays = if seen { Vec::new() } else { self.keys_at_relays(w)? };
+        Ok(Keys { one_time, at_relays, seen, ..keys })
+    }
+
+    /// The one-time keys that our relays hand out.
+    fn keys_at_relays(&self, w: &Work<'_>) -> Result<Vec<(u64, RelayPool)>, Halt> {
+        let rows = w.rows().every::<OwnRelayPool>()?;
+        Ok(rows.iter().map(|row| (row.number, RelayPool::from_stored(&row.pool))).collect())
     }
 
     /// The one-time keys between this device and another.
@@ -92,7 +107,13 @@ impl App {
 
     /// Remembers that a session began, and deletes the one-time key that served it (R-PRE-2, R-SES-10).
     pub(super) fn remember_begun(&self, w: &mut Work<'_>, sender: &PeerDevice, begun: &Begun) -> Result<(), Halt> {
-        if let Some(id) = begun.one_time_id {
+        if let Some(id) = begun.one_time_id.filter(|id| RelayPool::may_hold(*id)) {
+            for (number, mut pool) in self.keys_at_relays(w)? {
+                if pool.consume(id) {
+                    w.put(&OwnRelayPool { number, pool: pool.to_stored() })?;
+                }
+            }
+        } else if let Some(id) = begun.one_time_id {
             let mut keys = self.one_time_keys(w, &sender.device)?;
             keys.consume(id);
             self.keep_one_time(w, &sender.device, &keys)?;

@@ -3,6 +3,7 @@
 
 use super::{
     App, Scan,
+    deposit::{GRACE_MS, KEY_WAIT_MS, next_deposit},
     seal::Sealing,
     work::{Halt, Work},
 };
@@ -14,8 +15,8 @@ use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp, limits};
 use kith_store::{
     Row,
     table::{
-        AccountDevices, Cargo, Contact, Deliveries, Delivery, Device, Due, DueWhat, Message, MessageRef, Outbox,
-        OutboxOf, OutboxState, Progress, StepTaken,
+        AccountDevices, Cargo, Contact, Deliveries, Delivery, Device, Due, DueWhat, Left, Message, MessageRef, Outbox,
+        OutboxOf, OutboxState, PassesOf, Progress, StepTaken,
     },
 };
 use rand_core::Rng as _;
@@ -23,7 +24,7 @@ use rand_core::Rng as _;
 /// Where a step took place: this machine.
 pub(super) const HERE: &str = "here";
 /// Where a step took place: on the way, or before anybody was found.
-const NETWORK: &str = "network";
+pub(super) const NETWORK: &str = "network";
 /// Where a step took place: the daemon of a device of the contact.
 const DAEMON: &str = "their daemon";
 /// Where a step took place: the device itself, end to end.
@@ -40,7 +41,7 @@ const RECEIPT_FIRST_MS: u64 = 10 * 60_000;
 /// Longest pause a busy peer can ask for.
 const BUSY_LONGEST_MS: u64 = 10 * 60_000;
 /// Why nothing confirms a message to somebody who never answered.
-const NOT_ACCEPTED: &str = "sent, not accepted yet: nothing is confirmed until they accept your request";
+pub(super) const NOT_ACCEPTED: &str = "sent, not accepted yet: nothing is confirmed until they accept your request";
 /// Steps kept for one device of one message.
 const STEPS_KEPT: usize = 32;
 /// Rows woken together when a peer appears, before the next ones follow after a pause.
@@ -84,7 +85,10 @@ impl App {
             expires_at,
             due_at: w.now,
             in_flight: false,
+            direct_at: w.now,
             fresh_session: false,
+            deposits: Vec::new(),
+            key_asked: false,
         };
         w.put(&OutboxOf { account, id })?;
         self.store_outbox(w, None, &row)?;
@@ -127,20 +131,38 @@ impl App {
                 row.due_at = again_at;
                 return self.store_outbox(w, Some(before), &row);
             }
-            row.state = OutboxState::NeedsKeys;
+            self.seal_anew(&mut row);
             self.note(w, &row, "no receipt yet: sealing again", HERE)?;
         }
-        if let OutboxState::Sealed { expires, .. } = &row.state
+        if let OutboxState::Sealed { expires, .. } | OutboxState::Stored { expires, .. } = &row.state
             && w.now >= *expires
         {
-            row.state = OutboxState::NeedsKeys;
+            self.seal_anew(&mut row);
+        }
+        if unconfirmed_since(&row).is_some_and(|since| w.now >= since) {
+            // Somebody took it and could not use it, or took it and was put back to an older copy.
+            self.seal_anew(&mut row);
+            row.takings = row.takings.saturating_add(1);
+            row.fresh_session = contact.accepted_at.is_some();
+            self.note(w, &row, "collected, and nothing confirms it: sealing again", HERE)?;
         }
         if row.state == OutboxState::NeedsKeys {
+            if self.asks_for_key(w, &mut row, &device)? {
+                row.due_at = w.now.plus_millis(KEY_WAIT_MS);
+                row.direct_at = w.now;
+                return self.store_outbox(w, Some(before), &row);
+            }
             match self.seal_for(w, &contact, &device, &row)? {
                 Sealing::Sealed { envelope, expires } => {
                     row.state = OutboxState::Sealed { envelope, expires };
                     row.fresh_session = false;
-                    self.note(w, &row, "sealed", HERE)?;
+                    row.direct_at = w.now;
+                    row.deposits.clear();
+                    let what = match self.age_of_keys(w, &device)? {
+                        Some(days) => format!("sealed to keys that are {days} days old"),
+                        None => "sealed".to_owned(),
+                    };
+                    self.note(w, &row, &what, HERE)?;
                 }
                 Sealing::Gone => return self.drop_outbox(w, &row, Progress::Failed, "the message was deleted"),
                 Sealing::NeedsKeys => {
@@ -149,22 +171,82 @@ impl App {
                 }
             }
         }
-        let (Some(peer), OutboxState::Sealed { envelope, expires }) = (device.peer.clone(), row.state.clone()) else {
-            self.want_resolve(w, contact)?;
-            return self.wait(w, before, row, 6 * 60 * 60_000, "looking for the contact's address");
+        self.go_out(w, before, row, contact, device)
+    }
+
+    /// Brings a sealed row on its way: to the device itself, and to its relays where it does not answer at once.
+    fn go_out(
+        &self,
+        w: &mut Work<'_>,
+        before: Timestamp,
+        mut row: Outbox,
+        contact: Contact,
+        device: Device,
+    ) -> Result<(), Halt> {
+        let (OutboxState::Sealed { envelope, expires } | OutboxState::Stored { envelope, expires }) = row.state.clone()
+        else {
+            return self.plan_outbox(w, before, row);
         };
-        row.in_flight = true;
-        row.attempts += 1;
-        row.due_at = w.now.plus_millis(ATTEMPT_LEASE_MS);
-        self.store_outbox(w, Some(before), &row)?;
-        let frame = Frame { tag: [0; 16], expires, envelope };
-        w.effects().net.push(NetCommand::Deliver {
-            attempt: row.id,
-            peer: PeerName(peer),
-            addresses: device.addresses.clone(),
-            frame,
-        });
-        Ok(())
+        if !row.in_flight && w.now >= row.direct_at {
+            match device.peer.clone() {
+                Some(peer) => {
+                    row.in_flight = true;
+                    row.attempts += 1;
+                    row.direct_at = w.now.plus_millis(ATTEMPT_LEASE_MS);
+                    let frame = Frame { tag: [0; 16], expires, envelope };
+                    w.effects().net.push(NetCommand::Deliver {
+                        attempt: row.id,
+                        peer: PeerName(peer),
+                        addresses: device.addresses.clone(),
+                        frame,
+                    });
+                }
+                None => {
+                    self.want_resolve(w, contact.clone())?;
+                    row.direct_at = w.now.plus_millis(6 * 60 * 60_000);
+                    if row.state != (OutboxState::Stored { envelope, expires }) {
+                        self.change_delivery(w, &row, |delivery| {
+                            delivery.error = Some("looking for the contact's address".to_owned());
+                        })?;
+                    }
+                }
+            }
+        }
+        if grace_end(&row).is_none_or(|end| w.now >= end) {
+            self.deposit(w, &mut row, &contact)?;
+        }
+        self.plan_outbox(w, before, row)
+    }
+
+    /// Puts a row, with the moment at which something is due for it.
+    pub(super) fn plan_outbox(&self, w: &mut Work<'_>, before: Timestamp, mut row: Outbox) -> Result<(), Halt> {
+        let has_places = match row.device {
+            Some(device) => w.get::<PassesOf>(&PassesOf::key_of(&device))?.is_some(),
+            None => false,
+        };
+        row.due_at = match &row.state {
+            OutboxState::NeedsKeys => row.direct_at,
+            OutboxState::Taken { again_at } => *again_at,
+            // What a relay holds goes to the device itself when it appears, not by the clock.
+            OutboxState::Stored { expires, .. } => {
+                let unconfirmed = unconfirmed_since(&row).unwrap_or(*expires);
+                let in_flight = if row.in_flight { row.direct_at } else { *expires };
+                next_deposit(&row).unwrap_or(*expires).min(unconfirmed).min(in_flight).min(*expires)
+            }
+            OutboxState::Sealed { .. } => {
+                let grace = grace_end(&row).filter(|end| has_places && *end > w.now).unwrap_or(row.direct_at);
+                row.direct_at.min(grace).min(next_deposit(&row).unwrap_or(row.direct_at))
+            }
+        };
+        row.due_at = row.due_at.min(row.expires_at.max(w.now));
+        self.store_outbox(w, Some(before), &row)
+    }
+
+    /// Puts a row back to before it was sealed.
+    fn seal_anew(&self, row: &mut Outbox) {
+        row.state = OutboxState::NeedsKeys;
+        row.deposits.clear();
+        row.in_flight = false;
     }
 
     /// A row whose account had no known device: goes to each device known by now.
@@ -214,7 +296,7 @@ impl App {
             }
             DeliverOutcome::Refused => {
                 row.tries += 1;
-                row.state = OutboxState::NeedsKeys;
+                self.seal_anew(&mut row);
                 row.fresh_session = true;
                 self.note(w, &row, "refused: sealing again with newer keys", DAEMON)?;
                 if let Some(contact) = w.get::<Contact>(&Contact::key_of(&row.account))? {
@@ -246,6 +328,7 @@ impl App {
         let again_at = w.now.plus_millis(pause.min(limits::RESEAL_MS));
         row.takings = row.takings.saturating_add(1);
         row.state = OutboxState::Taken { again_at };
+        row.deposits.clear();
         row.due_at = again_at;
         row.tries = 0;
         self.store_outbox(w, Some(before), &row)?;
@@ -259,11 +342,17 @@ impl App {
 
     /// Puts the row off and says why it waits.
     fn wait(&self, w: &mut Work<'_>, before: Timestamp, mut row: Outbox, pause_ms: u64, why: &str) -> Result<(), Halt> {
-        row.due_at = w.now.plus_millis(pause_ms).min(row.expires_at);
-        self.store_outbox(w, Some(before), &row)?;
-        self.change_delivery(w, &row, |delivery| {
-            delivery.error = Some(why.to_owned());
-        })
+        row.direct_at = w.now.plus_millis(pause_ms).min(row.expires_at);
+        let contact = w.get::<Contact>(&Contact::key_of(&row.account))?;
+        if let Some(contact) = contact.filter(|contact| !contact.violated) {
+            self.deposit(w, &mut row, &contact)?;
+        }
+        if !matches!(row.state, OutboxState::Stored { .. }) {
+            self.change_delivery(w, &row, |delivery| {
+                delivery.error = Some(why.to_owned());
+            })?;
+        }
+        self.plan_outbox(w, before, row)
     }
 
     /// Lets a row wait.
@@ -271,6 +360,7 @@ impl App {
         let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(id))? else { return Ok(()) };
         let before = row.due_at;
         row.due_at = w.now.plus_millis(pause_ms);
+        row.direct_at = row.due_at;
         self.store_outbox(w, Some(before), &row)
     }
 
@@ -294,11 +384,12 @@ impl App {
             let waits_for_receipt = matches!(row.state, OutboxState::Taken { again_at } if w.now < again_at);
             // Beyond the first batch, what is due soon anyway is left alone: a peer that comes and goes costs little.
             let soon = if woken < WAKE_BATCH { w.now } else { w.now.plus_millis(WAKE_SOON_MS) };
-            if row.in_flight || waits_for_receipt || row.due_at <= soon {
+            if row.in_flight || waits_for_receipt || row.direct_at <= soon {
                 continue;
             }
             let before = row.due_at;
             row.due_at = w.now.plus_millis(woken / WAKE_BATCH * WAKE_PAUSE_MS);
+            row.direct_at = row.due_at;
             row.tries = 0;
             woken += 1;
             self.store_outbox(w, Some(before), &row)?;
@@ -320,9 +411,9 @@ impl App {
                 continue;
             }
             let before = row.due_at;
-            row.state = OutboxState::NeedsKeys;
-            row.in_flight = false;
+            self.seal_anew(&mut row);
             row.due_at = w.now;
+            row.direct_at = w.now;
             self.note(w, &row, why, HERE)?;
             self.store_outbox(w, Some(before), &row)?;
         }
@@ -380,7 +471,7 @@ impl App {
         self.forget_outbox_due(w, row.due_at, row)
     }
 
-    fn forget_outbox_due(&self, w: &mut Work<'_>, due_at: Timestamp, row: &Outbox) -> Result<(), Halt> {
+    pub(super) fn forget_outbox_due(&self, w: &mut Work<'_>, due_at: Timestamp, row: &Outbox) -> Result<(), Halt> {
         w.unschedule(due_at, DueWhat::Outbox(row.id))?;
         w.delete::<OutboxOf>(&OutboxOf::key_of(&row.account, row.id))?;
         w.delete::<Outbox>(&Outbox::key_of(row.id))
@@ -391,7 +482,7 @@ impl App {
         self.store_outbox(w, Some(before.due_at), row)
     }
 
-    fn store_outbox(&self, w: &mut Work<'_>, before: Option<Timestamp>, row: &Outbox) -> Result<(), Halt> {
+    pub(super) fn store_outbox(&self, w: &mut Work<'_>, before: Option<Timestamp>, row: &Outbox) -> Result<(), Halt> {
         if let Some(before) = before.filter(|b| *b != row.due_at) {
             w.unschedule(before, DueWhat::Outbox(row.id))?;
         }
@@ -417,12 +508,19 @@ impl App {
         Ok(deliveries.and_then(|d| d.to.into_iter().find(|d| d.outbox == Some(row.id))))
     }
 
-    fn note(&self, w: &mut Work<'_>, row: &Outbox, what: &str, place: &str) -> Result<(), Halt> {
+    pub(super) fn note(&self, w: &mut Work<'_>, row: &Outbox, what: &str, place: &str) -> Result<(), Halt> {
         let now = w.now;
         self.change_delivery(w, row, |delivery| push_step(delivery, now, what, place))
     }
 
-    fn progress(&self, w: &mut Work<'_>, row: &Outbox, to: Progress, what: &str, place: &str) -> Result<(), Halt> {
+    pub(super) fn progress(
+        &self,
+        w: &mut Work<'_>,
+        row: &Outbox,
+        to: Progress,
+        what: &str,
+        place: &str,
+    ) -> Result<(), Halt> {
         let Cargo::Message(message) = &row.cargo else { return Ok(()) };
         self.change_message(w, message, &row.account, row.device.as_ref(), |delivery, now| {
             if delivery.progress < to {
@@ -434,7 +532,12 @@ impl App {
     }
 
     /// Changes the entry of a row's device without telling anybody.
-    fn change_delivery(&self, w: &mut Work<'_>, row: &Outbox, change: impl FnOnce(&mut Delivery)) -> Result<(), Halt> {
+    pub(super) fn change_delivery(
+        &self,
+        w: &mut Work<'_>,
+        row: &Outbox,
+        change: impl FnOnce(&mut Delivery),
+    ) -> Result<(), Halt> {
         let Cargo::Message(message) = &row.cargo else { return Ok(()) };
         let Some(mut deliveries) = w.get::<Deliveries>(&Deliveries::key_of(message))? else { return Ok(()) };
         if let Some(delivery) = deliveries.to.iter_mut().find(|d| d.outbox == Some(row.id)) {
@@ -492,6 +595,24 @@ impl Work<'_> {
     pub(super) fn unschedule(&mut self, at: Timestamp, what: DueWhat) -> Result<(), Halt> {
         self.delete::<Due>(&Due { at, what }.key())
     }
+}
+
+/// How long the device itself has before relays are asked; nothing is waited for once it did not answer.
+fn grace_end(row: &Outbox) -> Option<Timestamp> {
+    let began = row.direct_at.as_millis().saturating_sub(ATTEMPT_LEASE_MS);
+    let first = row.in_flight && row.tries == 0 && row.deposits.is_empty();
+    first.then(|| Timestamp::from_millis(began).plus_millis(GRACE_MS))
+}
+
+/// From when on a row counts as taken by somebody who does not confirm it: a while after a relay said that it was
+/// collected, longer each time.
+fn unconfirmed_since(row: &Outbox) -> Option<Timestamp> {
+    let pause = RECEIPT_FIRST_MS.saturating_mul(1 << row.takings.min(16)).min(limits::RESEAL_MS);
+    let collected = row.deposits.iter().filter_map(|d| match d.left {
+        Left::Collected { at } => Some(at),
+        _ => None,
+    });
+    collected.min().map(|at| at.plus_millis(pause))
 }
 
 fn push_step(delivery: &mut Delivery, at: Timestamp, what: &str, place: &str) {

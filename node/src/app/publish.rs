@@ -4,6 +4,7 @@ use super::{
     App, Scan,
     command::Outcome,
     contact::check_name,
+    deposit::next_deposit,
     query,
     work::{Halt, Work},
 };
@@ -24,7 +25,7 @@ use kith_protocol::{
 use kith_store::{
     Error, Writes,
     table::{
-        Cargo, Contact, ContactState, Device, Due, DueWhat, Idempotency, Outbox, OutboxState, OwnCertificates,
+        Cargo, Contact, ContactState, Device, Due, DueWhat, Idempotency, Left, Outbox, OutboxState, OwnCertificates,
         OwnEmptied, OwnPool, OwnProfile, Seen,
     },
 };
@@ -135,6 +136,7 @@ impl App {
         if !addresses.is_empty() {
             w.effects().net.push(NetCommand::Dial { addresses });
         }
+        self.relays_start(w)?;
         self.housekeeping(w)
     }
 
@@ -162,13 +164,27 @@ impl App {
             let before = row.clone();
             row.in_flight = false;
             row.tries = 0;
+            row.direct_at = w.now;
+            for deposited in &mut row.deposits {
+                match &mut deposited.left {
+                    Left::Asked { .. } => deposited.left = Left::Later { at: w.now },
+                    Left::Later { at } => *at = (*at).min(w.now.plus_millis(HOUSEKEEPING_MS)),
+                    Left::Held { .. } | Left::Collected { .. } | Left::Refused => {}
+                }
+            }
             if !doubt {
                 row.expires_at = row.expires_at.min(w.now.plus_millis(limits::OUTBOX_EXPIRY_MS));
             }
+            let at_relays = next_deposit(&row);
             row.due_at = match &mut row.state {
                 OutboxState::Taken { again_at } => {
                     *again_at = (*again_at).min(w.now.plus_millis(limits::RESEAL_MS));
                     *again_at
+                }
+                // What a relay holds goes to the device itself when it appears.
+                OutboxState::Stored { expires, .. } if !doubt => {
+                    row.direct_at = *expires;
+                    at_relays.unwrap_or(*expires).min(*expires)
                 }
                 _ => w.now,
             };
@@ -185,6 +201,7 @@ impl App {
             let late = match due.what {
                 DueWhat::Sweep => due.at > w.now.plus_millis(2 * SWEEP_MS),
                 DueWhat::Vanish(_) => due.at > w.now,
+                DueWhat::Relay(_) => due.at > w.now.plus_millis(HOUSEKEEPING_MS),
                 DueWhat::Outbox(_) | DueWhat::Resolve(_) | DueWhat::Housekeeping | DueWhat::Forget(_) => false,
             };
             if late {
@@ -264,6 +281,7 @@ impl App {
         }
         self.forget_first_seen(w, &gone)?;
         let stale = profile.published_at.is_none_or(|at| at.day() != w.now.day() || at > w.now);
+        self.offer_to_all(w)?;
         if renewed || stale { self.publish(w) } else { Ok(()) }
     }
 
@@ -296,18 +314,22 @@ impl App {
         w.put(&OwnPool { pool: pool.to_stored() })?;
         profile.descriptor_seq = sequence::next(Some(profile.descriptor_seq), w.now);
         profile.published_at = Some(w.now);
+        let mailboxes = self.stranger_passes(w)?;
         let parts = DescriptorParts {
             bundle: &bundle,
             log: &self.me.log,
             peer_id: profile.peer.as_bytes(),
             addresses: &profile.addresses,
-            mailboxes: &[],
+            mailboxes: &mailboxes,
             sequence: profile.descriptor_seq,
         };
         match parts.publish(&self.me.account, &reach, &certificates, w.now, w.rng) {
             Ok(mut records) => {
                 w.put(&profile)?;
                 self.echo(w, &records)?;
+                if let Some((_, today)) = records.first() {
+                    self.keep_record(w, profile.descriptor_seq, slot, today)?;
+                }
                 records.extend(self.emptied(w)?);
                 w.effects().net.push(NetCommand::Publish { records });
                 Ok(())
@@ -330,7 +352,7 @@ impl App {
         let mut devices = w.rows().every::<Device>()?;
         devices.retain(|d| !d.revoked && d.peer.is_some());
         devices.sort_by_key(|d| std::cmp::Reverse(d.seen_at));
-        let mut peers = Vec::new();
+        let mut peers: Vec<_> = self.own_relays(w)?.into_iter().map(|own| PeerName(own.peer)).collect();
         for device in devices {
             let contact = w.get::<Contact>(&Contact::key_of(&device.account))?;
             let wanted = contact.is_some_and(|c| c.state == ContactState::Added && !c.blocked);
@@ -411,6 +433,7 @@ impl App {
         profile.reach = *ReachSecret::random(w.rng).as_bytes();
         w.put(&profile)?;
         w.delete::<OwnCertificates>(&OwnCertificates::only())?;
+        self.new_stranger_grants(w)?;
         self.publish(w)?;
         self.tell_all(
             w,
@@ -474,7 +497,7 @@ impl App {
     /// Looks at an outbox row because it is due; a clock that is not believed makes nothing lapse.
     pub(super) fn outbox_due(&self, w: &mut Work<'_>, id: u64) -> Result<(), Halt> {
         let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(id))? else { return Ok(()) };
-        if row.in_flight {
+        if row.in_flight && w.now >= row.direct_at {
             // Nobody told how the attempt ended: it counts as failed.
             row.in_flight = false;
             w.put(&row)?;

@@ -9,8 +9,8 @@ use kith_protocol::{
 use kith_store::{
     Damage, Error, Range, RawRows, Rows,
     table::{
-        AccountDevices, Cargo, Contact, ContactState, Counters, Deliveries, Device, Event, Message, MessageRef, Outbox,
-        OwnProfile, Place, PlaceHead, Progress,
+        AccountDevices, Cargo, Contact, ContactState, Counters, Deliveries, Device, Event, KnownRelay, Message,
+        MessageRef, Outbox, OwnProfile, OwnRelay, Place, PlaceHead, Progress, RelayStanding,
     },
 };
 
@@ -307,7 +307,8 @@ pub fn banned(rows: &dyn RawRows) -> Result<Vec<String>, Error> {
 pub fn me(rows: &dyn RawRows) -> Result<types::Me, Error> {
     let own = profile(rows)?;
     let code = ContactCode { account: own.account, reach: ReachSecret::from_bytes(own.reach) };
-    let link = ContactLink::new(code, super::seal::hints(&own));
+    let places: Vec<_> = rows.group::<OwnRelay>(OwnRelay::GROUP)?.into_iter().filter(|own| own.offered).collect();
+    let link = ContactLink::new(code, super::seal::hints(&own, &places));
     Ok(types::Me {
         code: link.code.to_string(),
         url: link.to_string(),
@@ -315,6 +316,39 @@ pub fn me(rows: &dyn RawRows) -> Result<types::Me, Error> {
         device: own.device,
         name: own.name,
     })
+}
+
+/// A relay of ours as clients see it.
+pub(super) fn relay(own: &OwnRelay, known: Option<&KnownRelay>) -> types::Relay {
+    types::Relay {
+        relay: own.relay.to_string(),
+        peer: own.peer.clone(),
+        name: own.name.clone(),
+        state: match own.standing {
+            RelayStanding::New => types::RelayState::New,
+            RelayStanding::Ready => types::RelayState::Ready,
+            RelayStanding::Unreachable => types::RelayState::Unreachable,
+            RelayStanding::Refused => types::RelayState::Refused,
+            RelayStanding::WrongKey => types::RelayState::WrongKey,
+            RelayStanding::Leaving => types::RelayState::Leaving,
+        },
+        detail: own.detail.clone(),
+        added_at: own.since.into(),
+        last_answer: own.answered_at.map(Into::into),
+        envelopes: own.used.0,
+        envelopes_max: own.quota.0,
+        bytes: own.used.1,
+        bytes_max: own.quota.1,
+        prekeys: own.prekeys,
+        broken: known.map_or(0, |known| known.broken),
+    }
+}
+
+/// Relays that hold this account's mail, in the order in which they were added.
+pub fn relays(rows: &dyn RawRows) -> Result<Vec<types::Relay>, Error> {
+    let own = rows.group::<OwnRelay>(OwnRelay::GROUP)?;
+    let shown = |own: OwnRelay| Ok(relay(&own, rows.row::<KnownRelay>(&KnownRelay::key_of(&own.relay))?.as_ref()));
+    own.into_iter().map(shown).collect()
 }
 
 /// Numbers for `status`.

@@ -12,7 +12,7 @@ use kith_protocol::{
 };
 use kith_store::{
     Range, Rows,
-    table::{Cargo, ChainLink, Contact, ContactState, Device, Outbox, OutboxState, Place, ReceiptsOf},
+    table::{Cargo, ChainLink, Contact, ContactState, Deposited, Device, Left, Outbox, OutboxState, Place, ReceiptsOf},
 };
 
 /// Receipts on their way to one device at once; what is owed meanwhile waits and gathers.
@@ -76,7 +76,8 @@ impl App {
         for id in known.map(|known| known.rows).unwrap_or_default() {
             let Some(outbox) = w.get::<Outbox>(&Outbox::key_of(id))? else { continue };
             waiting.row.rows.push(id);
-            if outbox.in_flight {
+            let at_relays = |d: &Deposited| matches!(d.left, Left::Asked { .. } | Left::Held { .. });
+            if outbox.in_flight || outbox.deposits.iter().any(at_relays) {
                 waiting.flying += 1;
             } else if let Some(said) = says(&outbox) {
                 waiting.open = Some((outbox, said));
@@ -95,6 +96,7 @@ impl App {
     ) -> Result<u64, Halt> {
         outbox.cargo = Cargo::Content(self.content_to(w, contact, Body::Receipt(receipt))?);
         outbox.state = OutboxState::NeedsKeys;
+        outbox.deposits.clear();
         outbox.tries = 0;
         w.put(&outbox)?;
         Ok(outbox.id)

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::types::EventKind,
-    net::{Frame, InboundToken, NetCommand, PeerName, Verdict},
+    net::{InboundToken, NetCommand, PeerName, Verdict},
 };
 use kith_protocol::{
     AccountId, DeviceId, EnvelopeId, Fault, Timestamp,
@@ -34,15 +34,18 @@ const NO_ROOM_RETRY_MS: u64 = 60 * 60_000;
 /// The least pause between two receipts for one envelope, in milliseconds.
 const RECEIPT_AGAIN_MS: u64 = 60_000;
 
-/// Why a frame was not taken.
-enum NotTaken {
-    /// It opens nowhere here; whose fault it is, is for this node alone.
-    Refused(Fault),
-    /// Opened, but there is no room (or not now).
-    Busy(u64),
+/// What became of an envelope.
+pub(super) enum Taken {
+    /// It opened, and what it says is done.
+    Stored,
     /// It was taken before.
     Known,
+    /// Opened, but there is no room (or not now): when to come again, in milliseconds.
+    Busy(u64),
+    /// It opens nowhere here; whose fault it is, is for this node alone.
+    Refused(Fault),
 }
+
 /// How far a sender's numbers may run ahead of its clock before the order no longer follows them, in milliseconds.
 const BURST_MS: u64 = 60_000;
 
@@ -53,12 +56,12 @@ impl App {
         w: &mut Work<'_>,
         token: InboundToken,
         from: PeerName,
-        frame: &Frame,
+        envelope: &[u8],
     ) -> Result<(), Halt> {
-        let verdict = match self.take_in(w, &from, frame)? {
-            Ok(()) | Err(NotTaken::Known) => Verdict::Accepted,
-            Err(NotTaken::Busy(retry_after_ms)) => Verdict::Busy { retry_after_ms },
-            Err(NotTaken::Refused(fault)) => {
+        let verdict = match self.take_in(w, Some(&from), envelope)? {
+            Taken::Stored | Taken::Known => Verdict::Accepted,
+            Taken::Busy(retry_after_ms) => Verdict::Busy { retry_after_ms },
+            Taken::Refused(fault) => {
                 if fault == Fault::Peer {
                     w.effects().net.push(NetCommand::Fault { peer: from });
                 }
@@ -69,8 +72,9 @@ impl App {
         Ok(())
     }
 
-    fn take_in(&self, w: &mut Work<'_>, from: &PeerName, frame: &Frame) -> Result<Result<(), NotTaken>, Halt> {
-        let id = EnvelopeId::of(&frame.envelope);
+    /// Takes one envelope in. Where it came over a connection, `from` is who carried it; through a relay nobody is known.
+    pub(super) fn take_in(&self, w: &mut Work<'_>, from: Option<&PeerName>, bytes: &[u8]) -> Result<Taken, Halt> {
+        let id = EnvelopeId::of(bytes);
         // R-ENV: its key is gone, so a known envelope is acknowledged before any attempt to open it.
         if let Some(seen) = w.get::<Seen>(&Seen::key_of(&id))? {
             // The receipt may be lost with a sender's disk, so it is made again; not so often that a replayed envelope
@@ -81,31 +85,31 @@ impl App {
                 w.owe(Owed { account, device, message, read: false });
                 w.put(&Seen { at: w.now, ..seen })?;
             }
-            return Ok(Err(NotTaken::Known));
+            return Ok(Taken::Known);
         }
         let keys = self.keys(w)?;
-        let body = match envelope::open(&frame.envelope, |day| keys.mailbox(day)) {
+        let body = match envelope::open(bytes, |day| keys.mailbox(day)) {
             Ok(body) => body,
-            Err(error) => return Ok(Err(NotTaken::Refused(self.blame(w, from, error)?))),
+            Err(error) => return Ok(Taken::Refused(self.blame(w, from, error)?)),
         };
         let inbound = match Inbound::decode(&body) {
             Ok(inbound) => inbound,
-            Err(_) => return Ok(Err(NotTaken::Refused(Fault::Peer))),
+            Err(_) => return Ok(Taken::Refused(Fault::Peer)),
         };
         let keys = self.keys_for(w, keys, &inbound)?;
         let step = match self.open(w, &keys, &inbound)? {
             Ok(step) => step,
-            Err(error) => return self.not_opened(w, from, &inbound, error).map(Err),
+            Err(error) => return self.not_opened(w, from, &inbound, error),
         };
-        let Ok(payload) = Payload::decode(&step.payload) else { return Ok(Err(NotTaken::Refused(Fault::Peer))) };
-        let Ok(content) = Content::decode(&payload.content) else { return Ok(Err(NotTaken::Refused(Fault::Peer))) };
+        let Ok(payload) = Payload::decode(&step.payload) else { return Ok(Taken::Refused(Fault::Peer)) };
+        let Ok(content) = Content::decode(&payload.content) else { return Ok(Taken::Refused(Fault::Peer)) };
         let binding = SenderBinding { account: step.sender.account, device: step.sender.device };
         if content.check(&binding, &self.me.account).is_err() {
-            return Ok(Err(NotTaken::Refused(Fault::Peer)));
+            return Ok(Taken::Refused(Fault::Peer));
         }
         let mut known_sender = w.get::<Contact>(&Contact::key_of(&step.sender.account))?;
         if drops(known_sender.as_ref(), &content.body) {
-            return Ok(Ok(()));
+            return Ok(Taken::Stored);
         }
         let mut log = payload.introduction.as_ref().and_then(|i| verified_log(step.sender.account, i, w.now));
         if let Some(contact) = known_sender.as_mut().filter(|c| c.state != ContactState::Removed) {
@@ -116,18 +120,18 @@ impl App {
                 w.put(contact)?;
             }
             if w.get::<Device>(&Device::key_of(&step.sender.device))?.is_some_and(|device| device.revoked) {
-                return Ok(Err(NotTaken::Refused(Fault::Peer)));
+                return Ok(Taken::Refused(Fault::Peer));
             }
         }
         if step.begun.is_some() && !self.remembers_first(w, known_sender.as_ref())? {
-            return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+            return Ok(Taken::Busy(NO_ROOM_RETRY_MS));
         }
         if self.was_dropped(w, known_sender.as_ref(), &content)? {
-            return Ok(Ok(()));
+            return Ok(Taken::Stored);
         }
         let mut contact = match self.sender(w, &step.sender.account, known_sender, &content)? {
             Ok(contact) => contact,
-            Err(not_taken) => return Ok(Err(not_taken)),
+            Err(taken) => return Ok(taken),
         };
         if step.begun.is_some() {
             contact.begun = contact.begun.saturating_add(1);
@@ -142,13 +146,14 @@ impl App {
         let receipt = self.take_content(w, &mut contact, &device, &step, content)?;
         w.put(&Seen { envelope: id, at: w.now, receipt })?;
         self.after_opening(w, &contact, &device, &payload, &step)?;
-        Ok(Ok(()))
+        Ok(Taken::Stored)
     }
 
     /// Whose fault it is that an envelope did not open: no device that follows its clock names a day for which nobody ever
     /// had a key, or none has one any more.
-    fn blame(&self, w: &Work<'_>, from: &PeerName, error: envelope::OpenError) -> Result<Fault, Halt> {
+    fn blame(&self, w: &Work<'_>, from: Option<&PeerName>, error: envelope::OpenError) -> Result<Fault, Halt> {
         // A profile put back has another key of today than the one it published: its contacts cannot know.
+        let Some(from) = from else { return Ok(Fault::Transient) };
         let known = || w.get::<kith_store::table::PeerDevice>(&kith_store::table::PeerDevice::key_of(&from.0));
         if error == envelope::OpenError::NotAuthentic && known()?.is_some() {
             return Ok(Fault::Transient);
@@ -207,14 +212,16 @@ impl App {
     fn not_opened(
         &self,
         w: &mut Work<'_>,
-        from: &PeerName,
+        from: Option<&PeerName>,
         inbound: &Inbound,
         error: open::Error,
-    ) -> Result<NotTaken, Halt> {
-        if error.calls_for_repair() {
+    ) -> Result<Taken, Halt> {
+        if error.calls_for_repair()
+            && let Some(from) = from
+        {
             self.repair(w, from, &inbound.sender_device(), inbound.session())?;
         }
-        Ok(NotTaken::Refused(error.fault()))
+        Ok(Taken::Refused(error.fault()))
     }
 
     /// Whether a message was there already when its author was removed: it makes no new request. Its author cannot know
@@ -235,7 +242,7 @@ impl App {
         account: &AccountId,
         known: Option<Contact>,
         content: &Content,
-    ) -> Result<Result<Contact, NotTaken>, Halt> {
+    ) -> Result<Result<Contact, Taken>, Halt> {
         match known {
             Some(mut contact) if contact.state == ContactState::Request => {
                 let shown = w.get::<MessageRef>(&MessageRef::key_of(&content.id))?;
@@ -243,7 +250,7 @@ impl App {
                     return Ok(Ok(contact));
                 }
                 if contact.waiting as usize >= limits::REQUEST_MESSAGES_MAX {
-                    return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+                    return Ok(Err(Taken::Busy(NO_ROOM_RETRY_MS)));
                 }
                 contact.waiting += 1;
                 Ok(Ok(contact))
@@ -253,7 +260,7 @@ impl App {
                 let all = w.rows().every::<Contact>()?;
                 let waiting = all.iter().filter(|c| c.state == ContactState::Request).count();
                 if waiting >= limits::REQUEST_ACCOUNTS_MAX {
-                    return Ok(Err(NotTaken::Busy(NO_ROOM_RETRY_MS)));
+                    return Ok(Err(Taken::Busy(NO_ROOM_RETRY_MS)));
                 }
                 let mut contact = match known {
                     Some(removed) => removed,
@@ -285,6 +292,9 @@ impl App {
                 contact.hints.insert(0, hint.clone());
             }
             contact.hints.truncate(limits::LINK_HINTS_MAX);
+            if !introduction.mailboxes.is_empty() {
+                self.take_passes(w, &contact.account, &sender.device, &introduction.mailboxes, said_at)?;
+            }
         }
         match w.get::<Device>(&Device::key_of(&sender.device))? {
             Some(mut device) => {
@@ -457,6 +467,7 @@ impl App {
         if step.begun.is_some() {
             self.hand_over(w, &contact, &device.device)?;
         }
+        self.offer(w, &contact, &device.device)?;
         if payload.sender_log.len > contact.log_head.len || device.bundle.is_none() {
             self.want_resolve(w, contact)?;
         }

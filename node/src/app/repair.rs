@@ -132,6 +132,9 @@ impl App {
             self.settle_name(w, contact)?;
         }
         w.put(contact)?;
+        if let Some(mailboxes) = &control.mailboxes {
+            self.take_passes(w, &contact.account, &device.device, mailboxes, said_at)?;
+        }
         if let Some(record) = &control.descriptor {
             self.take_echo(w, contact, record)?;
         }

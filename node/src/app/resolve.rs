@@ -91,7 +91,7 @@ impl App {
         self.plan_lookup(w, &mut contact, Some(again))?;
         w.put(&contact)?;
         w.effects().net.push(NetCommand::Fetch { query: contact.number, keys, hints });
-        Ok(())
+        self.look_at_relays(w, &contact)
     }
 
     fn plan_lookup(
@@ -140,10 +140,29 @@ impl App {
                 reading = by_code;
             }
         }
-        let newest = reading.descriptors;
-        if newest.is_empty() {
+        if reading.descriptors.is_empty() {
             return self.found_nothing(w, contact, asked);
         }
+        self.take_reading(w, contact, reading)
+    }
+
+    /// Takes what relays kept of a contact, in the same way.
+    pub(super) fn found_kept(&self, w: &mut Work<'_>, contact: Contact, records: &[Vec<u8>]) -> Result<(), Halt> {
+        if contact.state == ContactState::Removed {
+            return Ok(());
+        }
+        let (known, pins) = self.pinned(w, &contact)?;
+        for reach in self.reaches(w, &contact)? {
+            let reading = reading::read_kept(&contact.account, &reach, known.as_ref(), &pins, records, w.now);
+            if !reading.descriptors.is_empty() {
+                return self.take_reading(w, contact, reading);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_reading(&self, w: &mut Work<'_>, mut contact: Contact, reading: Reading) -> Result<(), Halt> {
+        let newest = reading.descriptors;
         self.plan_lookup(w, &mut contact, None)?;
         if let Some(log) = reading.log {
             self.take_log(w, &mut contact, log)?;
@@ -194,15 +213,20 @@ impl App {
         reach: &[u8; 16],
         records: &[(RecordKey, Vec<u8>)],
     ) -> Result<Reading, Halt> {
+        let (known, pins) = self.pinned(w, contact)?;
+        let reach = ReachSecret::from_bytes(*reach);
+        Ok(reading::read(&contact.account, &reach, known.as_ref(), &pins, records, w.now))
+    }
+
+    /// The log we hold of an account, and the sequence pinned of each of its devices.
+    fn pinned(&self, w: &Work<'_>, contact: &Contact) -> Result<(Option<DeviceLog>, BTreeMap<DeviceId, u64>), Halt> {
         let mut pins = BTreeMap::new();
         for device in self.all_devices(w, &contact.account)? {
             if let Some(row) = w.get::<Device>(&Device::key_of(&device))? {
                 pins.insert(device, row.descriptor_seq);
             }
         }
-        let known = DeviceLog::decode(contact.account, &contact.log, w.now).ok();
-        let reach = ReachSecret::from_bytes(*reach);
-        Ok(reading::read(&contact.account, &reach, known.as_ref(), &pins, records, w.now))
+        Ok((DeviceLog::decode(contact.account, &contact.log, w.now).ok(), pins))
     }
 
     /// Takes a descriptor that came inside a session.
@@ -251,6 +275,7 @@ impl App {
         device.peer = Some(peer);
         device.addresses = descriptor.addresses;
         w.put(&device)?;
+        self.take_stranger_passes(w, &device, &descriptor.mailboxes)?;
         let peers = self.protected(w)?;
         w.effects().net.push(NetCommand::Protect { peers });
         Ok(true)
@@ -354,6 +379,7 @@ impl App {
 
     /// A peer appeared: what waits for the devices that are reached there goes out.
     pub(super) fn peer_up(&self, w: &mut Work<'_>, peer: &str) -> Result<(), Halt> {
+        self.relay_up(w, peer)?;
         let Some(row) = w.get::<PeerDevice>(&PeerDevice::key_of(peer))? else { return self.wake_lookups(w) };
         for device in row.devices {
             if let Some(device) = w.get::<Device>(&Device::key_of(&device))? {

@@ -5,13 +5,14 @@ use super::{
     command::{Command, Outcome, Reply},
     effect::{Effects, Owed, RequestId},
     input::Input,
+    mail,
     work::{Halt, Rng, Work},
 };
 use crate::{
     api::error::{Code, UserError},
     net::{InboundToken, NetCommand, NetEvent, Verdict},
 };
-use kith_protocol::{DeviceId, Timestamp};
+use kith_protocol::{DeviceId, EnvelopeId, Timestamp};
 use kith_store::{
     Committed, Overlay, RawRows, Rows, Store, Writes,
     table::{Due, Idempotency, OwnProfile},
@@ -105,12 +106,13 @@ impl Runner {
             None => latest_seen(&snapshot)?.unwrap_or(now),
         };
         self.app.watch_clock(before, now);
-        let mut batch = Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new() };
+        let mut batch =
+            Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new(), done: Vec::new() };
         let mut refusals = Vec::new();
         if self.last.is_some_and(|last| now.plus_millis(CLOCK_BACK_MS) < last) {
             batch.optional(now, &mut self.rng, |w| self.app.clock_went_back(w))?;
         }
-        for input in inputs {
+        for input in inputs.into_iter().flat_map(mail::unpack) {
             let ask = asks(&input);
             match batch.step(now, &mut self.rng, |w| self.app.handle(w, input)) {
                 Ok(()) => {}
@@ -149,6 +151,10 @@ impl Runner {
                 let counters = w.counters()?;
                 w.put(&counters)
             })?;
+        }
+        let done = std::mem::take(&mut batch.done);
+        if !done.is_empty() {
+            batch.optional(now, &mut self.rng, |w| self.app.acknowledge(w, &done))?;
         }
         let next_due = next_due(&batch.overlay)?;
         let Batch { overlay, effects, .. } = batch;
@@ -200,6 +206,7 @@ struct Batch<'s> {
     overlay: Overlay<'s>,
     effects: Effects,
     owed: Vec<Owed>,
+    done: Vec<EnvelopeId>,
 }
 
 impl Batch<'_> {
@@ -233,6 +240,7 @@ impl Batch<'_> {
         self.overlay.apply(step.writes);
         self.effects.absorb(step.effects);
         self.owed.extend(step.owed);
+        self.done.extend(step.done);
         Ok(())
     }
 }

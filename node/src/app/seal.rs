@@ -18,7 +18,7 @@ use kith_protocol::{
     session::{Introduction, Payload, PeerDevice, PeerKeys, Sessions, Status, StoredSessions},
     wire::Extensions,
 };
-use kith_store::table::{Cargo, Contact, Device, Message, Outbox, OwnProfile, Place, SessionsRow};
+use kith_store::table::{Cargo, Contact, Device, Message, Outbox, OwnProfile, OwnRelay, Place, SessionsRow};
 
 /// What came of trying to seal.
 pub(super) enum Sealing {
@@ -57,14 +57,14 @@ impl App {
         let Some(bundle) = self.bundle_of(w, device)? else { return Ok(Sealing::NeedsKeys) };
         let sessions = self.sessions_with(w, device)?;
         let fresh = row.fresh_session || !matches!(sessions.status(w.now), Status::Established { .. });
-        let payload = self.payload(w, contact, content, fresh)?.encode();
+        let payload = self.payload(w, contact, device, content, fresh)?.encode();
         let us = self.me.local();
         let now = w.now;
         let continued = if row.fresh_session { None } else { sessions.seal(&us, &payload, now, w.rng).ok() };
         let step = match continued {
             Some(step) => step,
             None => {
-                let keys = self.peer_keys(w, device, &bundle)?;
+                let keys = self.peer_keys(w, device, &bundle, row.takings == 0)?;
                 match sessions.initiate(&us, &keys, &payload, now, w.rng) {
                     Ok(step) => step,
                     Err(error) => {
@@ -94,8 +94,18 @@ impl App {
         Ok(known.unwrap_or_else(|| Sessions::new(peer_device(device))))
     }
 
-    /// Takes the bundle's keys, and one of the one-time keys the device gave us alone, which is used up by it.
-    fn peer_keys(&self, w: &mut Work<'_>, device: &Device, bundle: &Bundle) -> Result<PeerKeys, Halt> {
+    /// How many days ago the device's keys were made, if that is so long that newer ones should have been found.
+    pub(super) fn age_of_keys(&self, w: &Work<'_>, device: &Device) -> Result<Option<u64>, Halt> {
+        let bundle = self.bundle_of(w, device)?.filter(|bundle| bundle.is_stale(w.now));
+        Ok(bundle.map(|bundle| w.now.millis_since(bundle.not_before()) / 86_400_000))
+    }
+
+    /// Takes the bundle's keys, and one of the one-time keys the device or its relay gave us alone, which is used up by it.
+    /// What is sealed again is sealed without: the key may be the very reason that it did not open (R-PRE-5).
+    fn peer_keys(&self, w: &mut Work<'_>, device: &Device, bundle: &Bundle, first: bool) -> Result<PeerKeys, Halt> {
+        if !first {
+            return Ok(PeerKeys::new(bundle, None));
+        }
         let mut keys = self.one_time_keys(w, &device.device)?;
         let one_time = keys.take(w.now);
         if one_time.is_some() {
@@ -104,8 +114,15 @@ impl App {
         Ok(PeerKeys::new(bundle, one_time.as_ref()))
     }
 
-    fn payload(&self, w: &Work<'_>, contact: &Contact, content: Vec<u8>, introduce: bool) -> Result<Payload, Halt> {
-        let introduction = if introduce { Some(self.introduction(w)?) } else { None };
+    fn payload(
+        &self,
+        w: &mut Work<'_>,
+        contact: &Contact,
+        device: &Device,
+        content: Vec<u8>,
+        introduce: bool,
+    ) -> Result<Payload, Halt> {
+        let introduction = if introduce { Some(self.introduction(w, contact, device)?) } else { None };
         Ok(Payload {
             content,
             sender_log: self.me.log_head(),
@@ -115,13 +132,14 @@ impl App {
         })
     }
 
-    fn introduction(&self, w: &Work<'_>) -> Result<Introduction, Halt> {
+    fn introduction(&self, w: &mut Work<'_>, contact: &Contact, device: &Device) -> Result<Introduction, Halt> {
         let profile = self.profile(w)?;
+        let mailboxes = self.passes_for(w, &contact.account, &device.device)?;
         Ok(Introduction {
             device_log: self.me.log.signed_ops().iter().map(|op| op.encode()).collect(),
             reach_secret: ReachSecret::from_bytes(profile.reach),
-            hints: hints(&profile),
-            mailboxes: Vec::new(),
+            hints: hints(&profile, &self.places(w)?),
+            mailboxes,
             name: profile.name,
         })
     }
@@ -177,9 +195,11 @@ impl App {
     }
 }
 
-/// The addresses a stranger can answer to: at most as many as a link carries.
-pub(super) fn hints(profile: &OwnProfile) -> Vec<String> {
-    profile.addresses.iter().take(limits::LINK_HINTS_MAX).map(|a| with_peer(a, &profile.peer)).collect()
+/// The addresses at which a stranger finds us: relays first, at most as many as a link carries, one place left for us.
+pub(super) fn hints(profile: &OwnProfile, places: &[OwnRelay]) -> Vec<String> {
+    let relays = places.iter().filter_map(|own| own.addresses.first().map(|a| with_peer(a, &own.peer)));
+    let own = profile.addresses.iter().map(|a| with_peer(a, &profile.peer));
+    relays.take(limits::LINK_HINTS_MAX - 1).chain(own).take(limits::LINK_HINTS_MAX).collect()
 }
 
 /// An address with the peer that must answer there.

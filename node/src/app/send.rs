@@ -13,7 +13,7 @@ use crate::api::{
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, limits};
 use kith_store::table::{
-    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, Device, Dropped, DueWhat, Message, MessageRef,
+    Cargo, ChainLink, Contact, ContactState, Deliveries, Delivery, Device, Dropped, DueWhat, Left, Message, MessageRef,
     Outbox, OutboxState, Place, PlaceHead, Progress, StepTaken,
 };
 use rand_core::Rng as _;
@@ -162,6 +162,12 @@ impl App {
                 let mut now = row.clone();
                 now.tries = 0;
                 now.due_at = w.now;
+                now.direct_at = w.now;
+                for deposited in &mut now.deposits {
+                    if let Left::Later { at } = &mut deposited.left {
+                        *at = w.now;
+                    }
+                }
                 if let OutboxState::Taken { again_at } = &mut now.state {
                     *again_at = w.now;
                 }

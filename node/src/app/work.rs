@@ -3,7 +3,7 @@
 
 use super::effect::{Effects, Owed};
 use crate::api::error::UserError;
-use kith_protocol::Timestamp;
+use kith_protocol::{EnvelopeId, Timestamp};
 use kith_store::{Draft, Key, Overlay, RawRows, Row, Rows, Writes};
 
 /// The randomness of the app: a ChaCha20 stream seeded by the system, or by a seed in the simulated world.
@@ -36,6 +36,7 @@ pub struct Step {
     pub(super) writes: Writes,
     pub(super) effects: Effects,
     pub(super) owed: Vec<Owed>,
+    pub(super) done: Vec<EnvelopeId>,
 }
 
 /// One step in the making.
@@ -43,6 +44,7 @@ pub struct Work<'a> {
     rows: Draft<'a>,
     effects: Effects,
     owed: Vec<Owed>,
+    done: Vec<EnvelopeId>,
     /// The moment of the step.
     pub now: Timestamp,
     /// Where chance comes from.
@@ -52,12 +54,12 @@ pub struct Work<'a> {
 impl<'a> Work<'a> {
     /// Starts a step over what is committed and what earlier steps of the batch wrote.
     pub fn new(batch: &'a Overlay<'a>, now: Timestamp, rng: &'a mut Rng) -> Self {
-        Self { rows: Draft::new(batch), effects: Effects::default(), owed: Vec::new(), now, rng }
+        Self { rows: Draft::new(batch), effects: Effects::default(), owed: Vec::new(), done: Vec::new(), now, rng }
     }
 
     /// Ends the step.
     pub fn finish(self) -> Step {
-        Step { writes: self.rows.into_writes(), effects: self.effects, owed: self.owed }
+        Step { writes: self.rows.into_writes(), effects: self.effects, owed: self.owed, done: self.done }
     }
 
     /// Reads one row.
@@ -84,6 +86,11 @@ impl<'a> Work<'a> {
     /// The effects so far.
     pub fn effects(&mut self) -> &mut Effects {
         &mut self.effects
+    }
+
+    /// An envelope of a mailbox is dealt with: acknowledged at the end of the batch, together with the others.
+    pub fn done_with(&mut self, envelope: EnvelopeId) {
+        self.done.push(envelope);
     }
 
     /// Owes a receipt, sealed at the end of the batch together with the others for its device.

@@ -52,6 +52,8 @@ labels! {
     TAG = "mailbox/tag";
     /// Tag secret of a class, from the mailbox key.
     TAG_SECRET = "mailbox/tag-secret";
+    /// Key of a depositor, from the mailbox key.
+    DEPOSITOR = "mailbox/depositor";
     /// Request to a relay, signed by a mailbox or depositor key.
     MAILBOX_REQUEST = "mailbox/request";
     /// Welcome signed by a relay.

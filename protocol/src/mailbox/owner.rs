@@ -86,6 +86,12 @@ impl MailboxKey {
         Grant::issue(&self.0, Terms { until, ..terms })
     }
 
+    /// The key that proves the grant of this number: the owner gives it to whom the grant is for, and need not keep it.
+    pub fn depositor(&self, serial: u64) -> SigningKey {
+        let info = Transcript::new(label::DEPOSITOR).u64(serial).bytes();
+        SigningKey::from_seed(&hkdf(&[], self.0.seed().as_bytes(), &info))
+    }
+
     pub(super) fn signing(&self) -> &SigningKey {
         &self.0
     }

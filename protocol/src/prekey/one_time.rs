@@ -129,6 +129,11 @@ impl OneTimeKeys {
         Ok(())
     }
 
+    /// Whether a key of the peer's is there to begin a session with.
+    pub fn has_theirs(&self, now: Timestamp) -> bool {
+        self.theirs.iter().any(|k| k.expires > now)
+    }
+
     /// Takes a key of the peer's to begin a session with; it is gone here from then on.
     pub fn take(&mut self, now: Timestamp) -> Option<HandedKey> {
         self.expire(now);

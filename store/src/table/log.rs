@@ -75,6 +75,17 @@ pub struct Counters {
     pub event: u64,
     /// How many events are kept.
     pub events: u64,
+    /// Last number given to a relay that holds our mail.
+    pub relay: u64,
+}
+
+/// The second form of [`Counters`]: without relays.
+#[derive(Deserialize)]
+struct Counters2 {
+    outbox: u64,
+    contact: u64,
+    event: u64,
+    events: u64,
 }
 
 /// The first form of [`Counters`]: it also counted the first messages remembered, which each contact's row does now.
@@ -96,14 +107,21 @@ impl Counters {
 
 impl Row for Counters {
     const TABLE: Table = Table::Counters;
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn key(&self) -> Key {
         Self::only()
     }
 
     fn from_older(version: u8, body: &[u8]) -> Option<Self> {
-        let Counters1 { outbox, contact, event, events, .. } = decode_body(body).filter(|_| version == 1)?;
-        Some(Self { outbox, contact, event, events })
+        let Counters2 { outbox, contact, event, events } = match version {
+            1 => {
+                let Counters1 { outbox, contact, event, events, .. } = decode_body(body)?;
+                Counters2 { outbox, contact, event, events }
+            }
+            2 => decode_body(body)?,
+            _ => return None,
+        };
+        Some(Self { outbox, contact, event, events, relay: 0 })
     }
 }

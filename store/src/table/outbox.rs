@@ -1,7 +1,8 @@
 //! What still has to leave this node, and when something is due.
 
 use super::{Key, Row, Table};
-use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp};
+use crate::decode_body;
+use kith_protocol::{AccountId, DeviceId, MessageId, RelayId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What an outbox row carries.
@@ -30,6 +31,58 @@ pub enum OutboxState {
         /// When it is sealed and sent again if no receipt came.
         again_at: Timestamp,
     },
+    /// A relay at least gave its word that it holds this very envelope; the receipt is awaited. It still goes out when the
+    /// device itself appears.
+    Stored {
+        /// The envelope.
+        envelope: Vec<u8>,
+        /// When holders may drop it.
+        expires: Timestamp,
+    },
+}
+
+/// How far the deposit of an envelope at one relay is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Left {
+    /// Asked; the answer is awaited until then.
+    Asked {
+        /// When the question counts as lost.
+        until: Timestamp,
+    },
+    /// The relay gave its word.
+    Held {
+        /// Until when it holds the envelope.
+        until: Timestamp,
+        /// Its signed word.
+        custody: Vec<u8>,
+        /// When it is asked for the envelope.
+        audit_at: Timestamp,
+        /// Audits without an answer, in a row.
+        silent: u32,
+    },
+    /// Not now: asked again then.
+    Later {
+        /// When.
+        at: Timestamp,
+    },
+    /// The recipient took it from there.
+    Collected {
+        /// When that was learned.
+        at: Timestamp,
+    },
+    /// Never there.
+    Refused,
+}
+
+/// An envelope at one relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deposited {
+    /// Which relay.
+    pub relay: RelayId,
+    /// How far.
+    pub left: Left,
+    /// Attempts in a row that failed.
+    pub tries: u32,
 }
 
 /// One thing to bring to one device.
@@ -57,10 +110,42 @@ pub struct Outbox {
     pub expires_at: Timestamp,
     /// When it is looked at next.
     pub due_at: Timestamp,
-    /// An attempt is under way; if its end is never told, the row is due again at `due_at`.
+    /// An attempt at the device itself is under way.
     pub in_flight: bool,
+    /// When that attempt counts as failed, or else when the next one is made.
+    pub direct_at: Timestamp,
     /// Seal the next envelope in a new session (the peer could not use the last one).
     pub fresh_session: bool,
+    /// Where the sealed envelope was left.
+    pub deposits: Vec<Deposited>,
+    /// A relay was asked for a one-time key for it.
+    pub key_asked: bool,
+}
+
+/// The first form of [`OutboxState`].
+#[derive(Deserialize)]
+enum OutboxState1 {
+    NeedsKeys,
+    Sealed { envelope: Vec<u8>, expires: Timestamp },
+    Taken { again_at: Timestamp },
+}
+
+/// The first form of [`Outbox`]: it knew no relays.
+#[derive(Deserialize)]
+struct Outbox1 {
+    id: u64,
+    account: AccountId,
+    device: Option<DeviceId>,
+    cargo: Cargo,
+    state: OutboxState1,
+    tries: u32,
+    attempts: u32,
+    takings: u32,
+    since: Timestamp,
+    expires_at: Timestamp,
+    due_at: Timestamp,
+    in_flight: bool,
+    fresh_session: bool,
 }
 
 impl Outbox {
@@ -75,10 +160,36 @@ impl Outbox {
 
 impl Row for Outbox {
     const TABLE: Table = Table::Outbox;
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn key(&self) -> Key {
         Self::key_of(self.id)
+    }
+
+    fn from_older(version: u8, body: &[u8]) -> Option<Self> {
+        let old: Outbox1 = decode_body(body).filter(|_| version == 1)?;
+        Some(Self {
+            id: old.id,
+            account: old.account,
+            device: old.device,
+            cargo: old.cargo,
+            state: match old.state {
+                OutboxState1::NeedsKeys => OutboxState::NeedsKeys,
+                OutboxState1::Sealed { envelope, expires } => OutboxState::Sealed { envelope, expires },
+                OutboxState1::Taken { again_at } => OutboxState::Taken { again_at },
+            },
+            tries: old.tries,
+            attempts: old.attempts,
+            takings: old.takings,
+            since: old.since,
+            expires_at: old.expires_at,
+            due_at: old.due_at,
+            in_flight: old.in_flight,
+            direct_at: old.due_at,
+            fresh_session: old.fresh_session,
+            deposits: Vec::new(),
+            key_asked: false,
+        })
     }
 }
 
@@ -147,6 +258,8 @@ pub enum DueWhat {
     Vanish(MessageId),
     /// The id of a message that was dropped.
     Forget(MessageId),
+    /// A relay that holds our mail, by its number.
+    Relay(u64),
 }
 
 impl DueWhat {
@@ -160,6 +273,7 @@ impl DueWhat {
             Self::Sweep => (3, [0; 16]),
             Self::Vanish(id) => (4, *id.as_bytes()),
             Self::Forget(id) => (5, *id.as_bytes()),
+            Self::Relay(number) => (6, (*number as u128).to_be_bytes()),
         };
         tag.copy_from_slice(&[kind]);
         rest.copy_from_slice(&id);
