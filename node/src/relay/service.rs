@@ -241,10 +241,11 @@ impl Service {
 
     /// Deletes some of what has lapsed.
     fn sweep(&mut self) {
-        if self.moment < self.sweep_at || self.stopping {
+        if self.moment < self.sweep_at {
             return;
         }
-        let more = self.shelf.sweep(SWEEP_BUDGET, &self.settings.caps, self.time.now(), &mut self.counters);
+        let (now, caps) = (self.time.now(), &self.settings.caps);
+        let more = !self.stopping && self.shelf.sweep(SWEEP_BUDGET, caps, now, &mut self.counters);
         self.sweep_at = if more { self.moment } else { self.moment.saturating_add(SWEEP_EVERY) };
     }
 

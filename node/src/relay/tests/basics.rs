@@ -1,7 +1,10 @@
 //! The way of a letter: a mailbox, an envelope, a receipt, a page, an acknowledgement.
 
 use super::kit::*;
-use crate::net::RelayInput;
+use crate::{
+    net::RelayInput,
+    relay::{Denied, Operator},
+};
 use kith_protocol::mailbox::{Answer, Audited, Class, OwnerAsk, Reason};
 
 #[test]
@@ -87,4 +90,8 @@ fn r_rly_7_a_relay_that_stops_says_so() {
     let answer = relay.register(&bob);
     assert_eq!(reason(&answer), Reason::Stopping);
     assert!(refusal(&answer).retry_after_ms > 0);
+    assert_eq!(relay.operate(Operator::Stats), Err(Denied::Stopping));
+    // It waits to be ended, and does not spin meanwhile.
+    relay.pass(DAY);
+    assert!(relay.turn(Vec::new()).next_due > relay.moment);
 }
