@@ -192,6 +192,7 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
     let (relay, relay_handle) = relay.unzip();
     let rng = system_rng().map_err(|e| UserError::internal(e.to_string()))?;
     let app = app.accept_clock(options.accept_clock).share_read(options.read_receipts);
+    let app = app.runs_relay(relay_handle.as_ref().map(RelayHandle::id));
     let runner = Runner::new(app, Arc::clone(&store), rng);
     let (inbox, inputs) = mpsc::channel(4 * BATCH_MAX);
     let app = app_thread::AppThread::start(runner, inputs, net.clone(), clock.clone())?;

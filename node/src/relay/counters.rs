@@ -28,6 +28,11 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// The refusals by the word that stands for each reason.
+    pub fn refused_by_word(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refused.iter().map(|(reason, count)| (word(*reason), *count))
+    }
+
     pub(super) fn refuse(&mut self, reason: Reason) {
         add(self.refused.entry(reason).or_default(), 1);
     }
@@ -39,7 +44,7 @@ pub(super) const fn add(counter: &mut u64, by: u64) {
 }
 
 /// How a reason is called in series and for operators.
-pub(super) const fn word(reason: Reason) -> &'static str {
+const fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::Nonce => "nonce",
         Reason::Proof => "proof",
@@ -84,7 +89,7 @@ pub(super) fn prometheus(stats: &Stats) -> String {
     series("requests_total", "counter", "Requests.", &[("", counters.requests)]);
     series("deposits_total", "counter", "Deposits taken in.", &[("", counters.accepted)]);
     let refused: Vec<(String, u64)> =
-        counters.refused.iter().map(|(reason, n)| (format!("{{reason=\"{}\"}}", word(*reason)), *n)).collect();
+        counters.refused_by_word().map(|(word, n)| (format!("{{reason=\"{word}\"}}"), n)).collect();
     let refused: Vec<(&str, u64)> = refused.iter().map(|(labels, n)| (labels.as_str(), *n)).collect();
     series("refused_total", "counter", "Requests refused, by reason.", &refused);
     series("collected_total", "counter", "Envelopes that their owners took.", &[("", counters.collected)]);

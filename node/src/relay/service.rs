@@ -241,11 +241,18 @@ impl Service {
 
     /// Deletes some of what has lapsed.
     fn sweep(&mut self) {
-        if self.moment < self.sweep_at || self.stopping {
+        if self.moment < self.sweep_at {
             return;
         }
-        let more = self.shelf.sweep(SWEEP_BUDGET, &self.settings.caps, self.time.now(), &mut self.counters);
+        let (now, caps) = (self.time.now(), &self.settings.caps);
+        let more = !self.stopping && self.shelf.sweep(SWEEP_BUDGET, caps, now, &mut self.counters);
         self.sweep_at = if more { self.moment } else { self.moment.saturating_add(SWEEP_EVERY) };
+    }
+
+    /// Names that are kept in memory: of peers, owners and grants.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.peers.len() + self.owners.len() + self.grants.len()
     }
 
     fn stats(&self) -> Result<Stats, Error> {

@@ -1,7 +1,10 @@
 //! The way of a letter: a mailbox, an envelope, a receipt, a page, an acknowledgement.
 
 use super::kit::*;
-use crate::net::RelayInput;
+use crate::{
+    net::RelayInput,
+    relay::{Denied, Operator},
+};
 use kith_protocol::mailbox::{Answer, Audited, Class, OwnerAsk, Reason};
 
 #[test]
@@ -17,7 +20,7 @@ fn a_letter_is_left_fetched_and_gone_once_its_owner_has_it() {
     assert_eq!(relay.ask("alice", custody.audit()), Answer::Audited(Audited::Held(letter.clone())));
 
     let mut relay = relay.restart();
-    assert_eq!(relay.mail(&bob), [letter.clone()]);
+    assert_eq!(relay.mail(&bob), std::slice::from_ref(&letter));
     assert_eq!(relay.acknowledge(&bob, &[letter]), Answer::Deleted { deleted: 1, absent: 0 });
     assert!(relay.mail(&bob).is_empty());
     assert_eq!(relay.ask("alice", custody.audit()), Answer::Audited(Audited::Collected));
@@ -80,11 +83,15 @@ fn pages_are_bounded_and_go_on_to_the_end() {
 }
 
 #[test]
-fn a_relay_that_stops_says_so() {
+fn r_rly_7_a_relay_that_stops_says_so() {
     let (mut relay, bob) = (Relay::open(), Owner::new("bob"));
     relay.register(&bob);
     relay.service.stop();
     let answer = relay.register(&bob);
     assert_eq!(reason(&answer), Reason::Stopping);
     assert!(refusal(&answer).retry_after_ms > 0);
+    assert_eq!(relay.operate(Operator::Stats), Err(Denied::Stopping));
+    // It waits to be ended, and does not spin meanwhile.
+    relay.pass(DAY);
+    assert!(relay.turn(Vec::new()).next_due > relay.moment);
 }

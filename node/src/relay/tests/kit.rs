@@ -12,7 +12,10 @@ use kith_protocol::{
         Answer, Class, Custody, Hello, MailboxKey, Nonce, OwnerAsk, Page, Pass, Reason, Refusal, Terms, Welcome,
     },
 };
-use kith_store::{Disk, MemoryDisk, Store, Unlock, mailbox::MailboxStore};
+use kith_store::{
+    Disk, MemoryDisk, Store, Unlock,
+    mailbox::{MailboxStore, RelayStore},
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::{collections::BTreeMap, time::Duration};
@@ -50,19 +53,34 @@ impl Relay {
     }
 
     pub(super) fn with(settings: Settings) -> Self {
+        Self::on(Self::empty(), settings, start())
+    }
+
+    /// A disk with an empty store.
+    pub(super) fn empty() -> MemoryDisk {
         let disk = MemoryDisk::new();
         Store::create(Disk::Memory(disk.clone()), &unlock(), &mut rng(1)).unwrap().close().unwrap();
-        Self::on(disk, settings, start())
+        disk
     }
 
     /// One over what a disk holds.
     pub(super) fn on(disk: MemoryDisk, settings: Settings, wall: Timestamp) -> Self {
+        Self::over(disk, settings, wall, |store| Box::new(store))
+    }
+
+    /// The same with something between the service and the store.
+    pub(super) fn over(
+        disk: MemoryDisk,
+        settings: Settings,
+        wall: Timestamp,
+        wrap: impl FnOnce(MailboxStore) -> Box<dyn RelayStore>,
+    ) -> Self {
         let store = Store::open(Disk::Memory(disk.clone()), &unlock(), &mut rng(2)).unwrap();
         let key = SigningKey::from_seed(&Secret::new([5; 32]));
         let id = RelayId::from_bytes(*key.public().as_bytes());
         let moment = Duration::from_secs(1_000);
         let service = Service::new(Setup {
-            store: Box::new(MailboxStore::new(store)),
+            store: wrap(MailboxStore::new(store)),
             key,
             peer: peer("relay"),
             settings: settings.clone(),
