@@ -385,11 +385,13 @@ fn the_demo_works_and_leaves_nothing_behind() {
     let steps: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!(steps.iter().all(|s| s["v"] == 1 && s["ok"] == true), "{out}");
     let of = |step: &str| steps.iter().filter(|s| s["step"] == step).collect::<Vec<_>>();
-    assert_eq!((of("init").len(), of("run").len(), of("kill").len(), of("stop").len()), (2, 3, 1, 2));
+    assert_eq!((of("init").len(), of("run").len(), of("kill").len(), of("stop").len()), (3, 5, 2, 5));
+    assert_eq!((of("relay").len(), of("relay_add").len(), of("collected").len()), (2, 2, 1));
+    assert_eq!(of("state").iter().filter(|s| s["state"] == "stored").count(), 3, "the relay signed for each");
     assert!(of("state").iter().filter(|s| s["state"] == "delivered").count() >= 2, "a delivery each way");
     let recovered = of("recovered")[0];
     assert_eq!((&recovered["read"], &recovered["unique"]), (&21.into(), &21.into()));
-    for run in of("run") {
+    for run in of("run").into_iter().chain(of("relay")) {
         wait_gone(run["pid"].as_u64().unwrap());
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "files were left");
