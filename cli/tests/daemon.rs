@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "support/person.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
 mod person;
 
 use person::{Person, pair};
@@ -90,6 +91,10 @@ fn two_people_talk_and_every_verb_answers() {
     let shown = String::from_utf8(picture.stdout).unwrap();
     assert!(shown.contains('█') && shown.contains(after["code"].as_str().unwrap()), "{shown}");
 
+    // The picture of the network is renewed every second: the connection may be newer.
+    while alice.ok(&["status"])["peers"] == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let checks = alice.ok(&["doctor"])["items"].as_array().unwrap().clone();
     let state =
         |name: &str| checks.iter().find(|c| c["name"] == name).unwrap_or_else(|| panic!("{name}"))["state"].clone();
