@@ -116,6 +116,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// Reads a size in bytes such as `4096`, `512KiB`, `128MiB`, `2GiB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size such as 4096, 512KiB, 128MiB or 2GiB".to_owned();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let bytes: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(bytes).ok_or_else(wrong)
+}
+
 /// Reads after which time a message disappears.
 pub(crate) fn expiry(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
@@ -144,6 +160,17 @@ mod tests {
         assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
         for bad in ["", "s", "20", "-1s", "1.5s", "20 s", "9999999999999999999d", "1w", "٣s"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        assert_eq!(
+            ["0", "4096", "2KiB", "128MiB", "1GiB"].map(|t| size(t).unwrap()),
+            [0, 4096, 2048, 128 << 20, 1 << 30]
+        );
+        for bad in ["", "MiB", "-1", "1.5MiB", "1 MiB", "1MB", "1mib", "99999999999GiB"] {
+            assert!(size(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,14 +1,16 @@
 //! `kith relay`: relays that hold my mail, and the one this machine runs for its community.
 
+mod add;
+
 use super::run::{self, RunArgs};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::input;
 use crate::render::qr;
 use clap::{Args, Subcommand};
+use kith_node::api::check_name;
 use kith_node::api::types::{MailboxQuota, MemberWord, NewInvite};
 use kith_node::relay::RelayOptions;
-use kith_node::{Code, UserError};
 use std::time::Duration;
 
 /// What to do with relays.
@@ -16,8 +18,8 @@ use std::time::Duration;
 pub(crate) enum RelayVerb {
     /// Run the daemon with a relay beside it, which holds ciphertext for others while they sleep
     Run(RelayRunArgs),
-    /// Let a relay hold my mail, by its card or link
-    Add(AddArgs),
+    /// Let a relay hold my mail, by its card or link as pasted; - reads it from stdin
+    Add(add::AddArgs),
     /// List the relays that hold my mail
     List,
     /// Let a relay hold my mail no longer
@@ -58,14 +60,6 @@ pub(crate) struct RelayRunArgs {
     /// How to run the daemon.
     #[command(flatten)]
     run: RunArgs,
-}
-
-/// Which card.
-#[derive(Debug, Args)]
-pub(crate) struct AddArgs {
-    /// A relay's card or link
-    #[arg(value_name = "CARD")]
-    card: String,
 }
 
 /// Which relay.
@@ -129,14 +123,14 @@ pub(crate) struct QuotaArgs {
     #[arg(value_name = "MAILBOX")]
     mailbox: String,
     /// Envelopes it may hold
-    #[arg(long, value_name = "N", requires = "bytes")]
+    #[arg(long, value_name = "N", requires = "bytes", required_unless_present = "default")]
     envelopes: Option<u64>,
-    /// Bytes it may hold
-    #[arg(long, value_name = "N", requires = "envelopes")]
+    /// Bytes it may hold, such as 256MiB
+    #[arg(long, value_name = "SIZE", value_parser = input::size, requires = "envelopes")]
     bytes: Option<u64>,
     /// The usual quota again
     #[arg(long, conflicts_with_all = ["envelopes", "bytes"])]
-    usual: bool,
+    default: bool,
 }
 
 /// Carries out what to do with relays.
@@ -144,11 +138,11 @@ pub(crate) async fn run(verb: RelayVerb, context: &Context) -> Outcome {
     let Context { client, out, .. } = context;
     match verb {
         RelayVerb::Run(args) => {
-            let options =
-                RelayOptions { open: args.open, name: args.name, store: args.store, ..RelayOptions::default() };
+            let name = if args.name.is_empty() { args.name } else { check_name(&args.name)? };
+            let options = RelayOptions { open: args.open, name, store: args.store, ..RelayOptions::default() };
             run::run(args.run, Some(options), context).await
         }
-        RelayVerb::Add(args) => out.one(&client.add_relay(&args.card).await?),
+        RelayVerb::Add(args) => add::run(args, context).await,
         RelayVerb::List => out.list(&client.relays().await?, "no relay holds your mail: kith relay add CARD"),
         RelayVerb::Remove(Which { relay }) => out.one(&client.remove_relay(&relay).await?),
         RelayVerb::Card(args) => {
@@ -164,15 +158,8 @@ pub(crate) async fn run(verb: RelayVerb, context: &Context) -> Outcome {
         RelayVerb::Block(which) => judge(which, |word| word.blocked = Some(true), context).await,
         RelayVerb::Unblock(which) => judge(which, |word| word.blocked = Some(false), context).await,
         RelayVerb::Quota(args) => {
-            let quota = match (args.envelopes, args.bytes) {
-                (Some(envelopes), Some(bytes)) => Some(MailboxQuota { envelopes, bytes }),
-                _ if args.usual => None,
-                _ => {
-                    let hint = "kith relay quota MAILBOX --envelopes N --bytes N, or --usual";
-                    return Err(UserError::new(Code::Usage, "no quota was given").hint(hint).into());
-                }
-            };
-            let change = |word: &mut MemberWord| (word.quota, word.usual_quota) = (quota, args.usual);
+            let quota = args.envelopes.zip(args.bytes).map(|(envelopes, bytes)| MailboxQuota { envelopes, bytes });
+            let change = |word: &mut MemberWord| (word.quota, word.usual_quota) = (quota, args.default);
             judge(Mailbox { mailbox: args.mailbox }, change, context).await
         }
         RelayVerb::Stats => out.one(&client.relay_stats().await?),

@@ -2,5 +2,6 @@
 
 mod backend;
 mod client;
+mod relays;
 mod routes;
 mod shapes;

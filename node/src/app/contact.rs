@@ -387,10 +387,14 @@ pub(super) fn check_name(name: &str) -> Result<String, UserError> {
 }
 
 fn code_error(error: contact_link::Error) -> UserError {
-    use contact_link::Error as E;
+    use contact_link::{CodeKind, Error as E};
     let (code, hint) = match &error {
         E::Typo | E::NotACode | E::NoAccount => (Code::CodeTypo, "copy it again, or ask for the link"),
         E::Truncated { .. } => (Code::CodeTruncated, "copy the whole code: 90 characters that begin with kith1"),
+        E::WrongKind { have: CodeKind::RelayCard, .. } => (
+            Code::CodeWrongKind,
+            "kith relay add CARD lets that relay hold your mail; people have a contact code: kith me",
+        ),
         E::WrongKind { .. } => (Code::CodeWrongKind, "ask for their contact code: kith me"),
         E::UnknownVersion(_) => (Code::CodeUnknownVersion, "update kith"),
         E::BadHint(_) | E::TooManyHints => (Code::CodeBadHint, "use the code without the part after the question mark"),

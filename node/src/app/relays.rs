@@ -86,14 +86,17 @@ impl App {
             return Err(UserError::new(Code::CodeBadHint, message).hint(hint).into());
         };
         if let Some(mut own) = known {
-            let changed = own.standing == RelayStanding::Leaving || own.peer != peer || own.addresses != addresses;
-            if own.standing == RelayStanding::Leaving {
+            let token = card.token.or(own.token);
+            let moved = own.peer != peer || own.addresses != addresses;
+            let changed = own.standing == RelayStanding::Leaving || moved || own.token != token;
+            if matches!(own.standing, RelayStanding::Leaving | RelayStanding::Refused | RelayStanding::WrongKey) {
+                // What it said before is no answer to this.
                 own.standing = RelayStanding::New;
-                own.registered = None;
+                (own.registered, own.detail) = (None, None);
             }
             let stuck = own.standing != RelayStanding::Ready;
             (own.peer, own.addresses) = (peer, addresses);
-            own.token = card.token.or(own.token);
+            own.token = token;
             if changed || stuck {
                 self.begin_anew(w, &mut own)?;
                 self.drive(w, own.clone())?;
@@ -577,7 +580,7 @@ impl App {
         own.answered_at = Some(w.now);
         own.failures = 0;
         own.prekeys = page.prekeys;
-        if own.standing == RelayStanding::Unreachable {
+        if !matches!(own.standing, RelayStanding::Ready | RelayStanding::Leaving) {
             (own.standing, own.detail) = (RelayStanding::Ready, None);
         }
         // A relay that gives the same place again and again is not read for ever.
@@ -666,10 +669,13 @@ fn relay_outcome(w: &Work<'_>, own: &OwnRelay, changed: bool) -> Outcome {
 }
 
 fn card_error(error: contact_link::Error) -> UserError {
-    use contact_link::Error as E;
+    use contact_link::{CodeKind, Error as E};
     let (code, hint) = match &error {
         E::Typo | E::NotACode | E::NoAccount => (Code::CodeTypo, "copy it again, or ask for the link"),
         E::Truncated { .. } => (Code::CodeTruncated, "copy the whole card: 90 characters that begin with kith1"),
+        E::WrongKind { have: CodeKind::Contact, .. } => {
+            (Code::CodeWrongKind, "kith contact add CODE adds that person; a relay's card comes from its operator")
+        }
         E::WrongKind { .. } => (Code::CodeWrongKind, "ask the relay's operator for its card: kith relay card"),
         E::UnknownVersion(_) => (Code::CodeUnknownVersion, "update kith"),
         E::BadHint(_) | E::TooManyHints => (Code::CodeBadHint, "copy the link again, or ask for it"),

@@ -89,6 +89,10 @@ pub(super) async fn invite<B: Backend>(
 #[utoipa::path(delete, path = "/v1/relay/invites/{id}", params(("id" = String, Path, description = "its name, or the beginning of it")),
     responses((status = 200, body = Versioned<Done>), (status = "default", body = ErrorBody)))]
 pub(super) async fn revoke<B: Backend>(State(shared): State<Shared<B>>, Segment(id): Segment) -> Answer<Done> {
+    let invites = shared.backend.relay_invites().await?.into_iter().map(|invite| (invite.id, String::new()));
+    let hint = "kith relay invite list";
+    let unknown = || UserError::new(Code::NotFound, format!("no invite that still admits begins with {id}")).hint(hint);
+    let id = prefixed(&id, invites.collect(), "invites", hint)?.ok_or_else(unknown)?;
     shared.backend.relay_revoke(id).await?;
     one(Done { changed: true })
 }
@@ -104,9 +108,25 @@ pub(super) async fn members<B: Backend>(State(shared): State<Shared<B>>) -> List
 #[utoipa::path(post, path = "/v1/relay/members", request_body = MemberWord,
     responses((status = 200, body = Versioned<Done>), (status = "default", body = ErrorBody)))]
 pub(super) async fn judge<B: Backend>(State(shared): State<Shared<B>>, Body(word): Body<MemberWord>) -> Answer<Done> {
-    let mailbox = shared.mailbox(&word.mailbox).await?;
-    shared.backend.relay_judge(mailbox, word).await?;
-    one(Done { changed: true })
+    let hint = "kith relay members";
+    let members = shared.backend.relay_members().await?;
+    let names = members.iter().map(|member| (member.mailbox.clone(), String::new())).collect();
+    // A whole name also means a mailbox that is not there yet.
+    let mailbox: MailboxId = match word.mailbox.trim().to_ascii_lowercase().parse() {
+        Ok(whole) => whole,
+        Err(_) => {
+            let unknown =
+                || UserError::new(Code::NotFound, format!("no mailbox begins with {}", word.mailbox)).hint(hint);
+            let name = prefixed(&word.mailbox, names, "mailboxes", hint)?.ok_or_else(unknown)?;
+            name.parse().map_err(|_| unknown())?
+        }
+    };
+    let before = members.into_iter().find(|member| member.mailbox == mailbox.to_string());
+    let changed = word.changes(before.as_ref());
+    if changed {
+        shared.backend.relay_judge(mailbox, word).await?;
+    }
+    one(Done { changed })
 }
 
 /// Tells how the relay that this node runs stands.
@@ -126,35 +146,27 @@ pub(super) async fn metrics<B: Backend>(State(shared): State<Shared<B>>) -> Resu
 impl<B: Backend> Shared<B> {
     /// Finds the relay meant by its id or a prefix of it.
     async fn relay(&self, text: &str) -> Result<RelayId, UserError> {
-        let unknown =
-            || UserError::new(Code::RelayUnknown, format!("no relay known by {text}")).hint("kith relay list");
-        let ids = self.backend.relays().await?.into_iter().map(|relay| relay.relay).collect();
-        prefixed(text, ids, "kith relay list")?.ok_or_else(unknown)?.parse().map_err(|_| unknown())
-    }
-
-    /// Finds the mailbox meant; a whole name also means one that is not there yet.
-    async fn mailbox(&self, text: &str) -> Result<MailboxId, UserError> {
-        if let Ok(id) = text.trim().parse() {
-            return Ok(id);
-        }
-        let unknown =
-            || UserError::new(Code::NotFound, format!("no mailbox known by {text}")).hint("kith relay members");
-        let ids = self.backend.relay_members().await?.into_iter().map(|member| member.mailbox).collect();
-        prefixed(text, ids, "kith relay members")?.ok_or_else(unknown)?.parse().map_err(|_| unknown())
+        let hint = "kith relay list";
+        let unknown = || UserError::new(Code::RelayUnknown, format!("no relay of yours begins with {text}")).hint(hint);
+        let relays = self.backend.relays().await?.into_iter().map(|relay| (relay.relay, relay.name));
+        let id = prefixed(text, relays.collect(), "relays", hint)?.ok_or_else(unknown)?;
+        id.parse().map_err(|_| unknown())
     }
 }
 
-/// The one id that begins with a text; none if none does.
-fn prefixed(text: &str, mut ids: Vec<String>, hint: &str) -> Result<Option<String>, UserError> {
+/// The one id that begins with a text, of ids with what they are called; none if none does.
+fn prefixed(text: &str, mut ids: Vec<(String, String)>, what: &str, hint: &str) -> Result<Option<String>, UserError> {
     let text = text.trim().to_ascii_lowercase();
     if text.len() < PREFIX_MIN || !text.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(UserError::new(Code::BadTarget, "not an id, nor at least six characters of one").hint(hint));
     }
-    ids.retain(|id| id.starts_with(&text));
+    ids.retain(|(id, _)| id.starts_with(&text));
     match ids.len() {
-        0 | 1 => Ok(ids.pop()),
-        several => Err(UserError::new(Code::Ambiguous, format!("{several} fit"))
+        0 | 1 => Ok(ids.pop().map(|(id, _)| id)),
+        several => Err(UserError::new(Code::Ambiguous, format!("{several} {what} fit"))
             .hint("name one of the candidates")
-            .candidates(ids.into_iter().take(10).collect())),
+            .candidates(
+                ids.into_iter().take(10).map(|(id, name)| format!("{id} {name}").trim_end().to_owned()).collect(),
+            )),
     }
 }

@@ -4,7 +4,7 @@ use crate::api::types::*;
 use crate::api::{Backend, Client, MessageQuery, Socket, serve};
 use crate::app::command::{Command, Outcome, Reply};
 use crate::{Code, UserError};
-use kith_protocol::{AccountId, DeviceId, MailboxId, MessageId, Timestamp};
+use kith_protocol::{AccountId, DeviceId, MailboxId, MessageId, RelayId, Timestamp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,13 @@ use tokio::task::JoinHandle;
 
 pub(super) const ME: AccountId = AccountId::from_bytes([1; 32]);
 pub(super) const BOB: AccountId = AccountId::from_bytes([2; 32]);
+
+/// Begins like 32 bytes of 7.
+pub(super) const SIMILAR: [u8; 32] = {
+    let mut bytes = [7; 32];
+    bytes[31] = 9;
+    bytes
+};
 
 #[derive(Clone)]
 pub(super) struct Memory {
@@ -30,6 +37,9 @@ pub(super) struct State {
     replies: BTreeMap<String, (Command, Outcome)>,
     events: Vec<Event>,
     pub(super) stopped: bool,
+    /// Whether it runs a relay, and what its operator asked for.
+    pub(super) relay: bool,
+    pub(super) operated: Vec<String>,
     /// Makes `status` panic.
     pub(super) broken: bool,
     /// Answers the next so many commands with `stopping`.
@@ -91,6 +101,11 @@ impl Memory {
         made
     }
 
+    fn relay_runs(&self) -> Result<(), UserError> {
+        let no_relay = || UserError::new(Code::NoRelay, "this node runs no relay");
+        self.state.lock().unwrap().relay.then_some(()).ok_or_else(no_relay)
+    }
+
     fn carry_out(&self, command: &Command) -> Outcome {
         match command {
             Command::Send { body, .. } => Outcome::Sent(SendReply::from(&self.push(body))),
@@ -108,32 +123,64 @@ impl Memory {
                 safety_number: "12345 67890".into(),
                 verified: digits.is_some(),
             }),
+            Command::RelayAdd { .. } => Outcome::Relay(RelayAdded { relay: relay("r"), changed: true }),
             Command::SetName { .. } | Command::RotateReach => Outcome::Me(me()),
             _ => Outcome::Done(Done { changed: true }),
         }
     }
 }
 
-fn no_relay() -> UserError {
-    UserError::new(Code::NoRelay, "this node runs no relay").hint("kith relay run")
-}
-
-fn relay(id: &str) -> Relay {
+pub(super) fn relay(id: &str) -> Relay {
     Relay {
         relay: id.into(),
-        peer: "p".into(),
-        name: "r".into(),
+        peer: "12D3KooWrelay".into(),
+        name: "corner".into(),
         state: RelayState::Ready,
         detail: None,
         added_at: Time(Timestamp::from_millis(1_000)),
         last_answer: None,
-        envelopes: 0,
-        envelopes_max: 1,
-        bytes: 0,
-        bytes_max: 1,
-        prekeys: 0,
+        envelopes: 1,
+        envelopes_max: 2,
+        bytes: 3,
+        bytes_max: 4,
+        prekeys: 5,
         broken: 0,
     }
+}
+
+pub(super) fn member(n: u8) -> RelayMember {
+    RelayMember {
+        mailbox: MailboxId::from_bytes([n; 32]).to_string(),
+        registered: true,
+        since: Time(Timestamp::from_millis(1_000)),
+        envelopes: 1,
+        bytes: 2,
+        envelopes_max: None,
+        bytes_max: None,
+        allowed: false,
+        blocked: false,
+        prekeys: 3,
+    }
+}
+
+pub(super) fn stats() -> RelayStats {
+    RelayStats {
+        name: "corner".into(),
+        open: true,
+        mailboxes: 1,
+        envelopes: 2,
+        bytes: 3,
+        kept_bytes: 4,
+        owners: 5,
+        storage_ok: true,
+        clock: None,
+        uptime_s: 6,
+    }
+}
+
+pub(super) fn invite(id: &str) -> RelayInvite {
+    let expires = Time(Timestamp::from_millis(4_000));
+    RelayInvite { id: id.into(), card: None, url: None, uses: 2, expires }
 }
 
 pub(super) fn me() -> Me {
@@ -282,35 +329,48 @@ impl Backend for Memory {
     }
 
     async fn relays(&self) -> Result<Vec<Relay>, UserError> {
-        Ok(["aaaaaaaabc", "aaaaaaaabd"].map(relay).to_vec())
+        Ok([[7; 32], SIMILAR, [8; 32]].map(|bytes| relay(&RelayId::from_bytes(bytes).to_string())).to_vec())
     }
 
     async fn relay_card(&self) -> Result<RelayCard, UserError> {
-        Err(no_relay())
+        self.relay_runs()?;
+        let (card, url) = ("kith1card".into(), "kith:kith1card?a=x".into());
+        Ok(RelayCard { card, url, relay: "r".into(), name: "corner".into(), open: false })
     }
 
-    async fn relay_invite(&self, _: NewInvite) -> Result<RelayInvite, UserError> {
-        Err(no_relay())
+    async fn relay_invite(&self, new: NewInvite) -> Result<RelayInvite, UserError> {
+        self.relay_runs()?;
+        let made = invite("00112233aa");
+        Ok(RelayInvite { uses: new.uses, url: Some(format!("for {} ms", new.expires_after_ms)), ..made })
     }
 
     async fn relay_invites(&self) -> Result<Vec<RelayInvite>, UserError> {
-        Err(no_relay())
+        self.relay_runs()?;
+        Ok(["00112233aa", "00112233bb", "ffeeddccbb"].map(invite).to_vec())
     }
 
-    async fn relay_revoke(&self, _: String) -> Result<(), UserError> {
-        Err(no_relay())
+    async fn relay_revoke(&self, id: String) -> Result<(), UserError> {
+        self.relay_runs()?;
+        self.state.lock().unwrap().operated.push(id);
+        Ok(())
     }
 
     async fn relay_members(&self) -> Result<Vec<RelayMember>, UserError> {
-        Err(no_relay())
+        self.relay_runs()?;
+        let known = RelayMember { mailbox: MailboxId::from_bytes(SIMILAR).to_string(), ..member(7) };
+        Ok(vec![member(7), known, RelayMember { blocked: true, ..member(8) }])
     }
 
-    async fn relay_judge(&self, _: MailboxId, _: MemberWord) -> Result<(), UserError> {
-        Err(no_relay())
+    async fn relay_judge(&self, mailbox: MailboxId, word: MemberWord) -> Result<(), UserError> {
+        self.relay_runs()?;
+        let said = MemberWord { mailbox: String::new(), ..word };
+        self.state.lock().unwrap().operated.push(format!("{mailbox} {said:?}"));
+        Ok(())
     }
 
     async fn relay_stats(&self) -> Result<RelayStats, UserError> {
-        Err(no_relay())
+        self.relay_runs()?;
+        Ok(stats())
     }
 
     async fn metrics(&self) -> Result<String, UserError> {

@@ -62,6 +62,12 @@ async fn requests_that_do_not_fit_are_refused_with_a_code_and_change_nothing() {
         ("POST", "/v1/peers/ban", "", br#"{"peer":"12D3KooW"}"#, 409, "ambiguous"),
         ("POST", "/v1/peers/ban", "", br#"{"peer":"zzzzzz"}"#, 404, "peer_unknown"),
         ("POST", "/v1/peers/ban", "", br#"{"peer":"../etc"}"#, 400, "bad_target"),
+        ("POST", "/v1/relays", "", br#"{"card":"kith1x","name":"x"}"#, 400, "usage"),
+        ("DELETE", "/v1/relays/zzzzzz", "", b"", 404, "relay_unknown"),
+        ("GET", "/v1/relay", "", b"", 404, "no_relay"),
+        ("POST", "/v1/relay/invites", "", br#"{"uses":-1,"expires_after_ms":1}"#, 400, "usage"),
+        ("POST", "/v1/relay/members", "", br#"{"mailbox":"zzzzzz","blocked":"yes"}"#, 400, "usage"),
+        ("POST", "/v1/relay/members", "", br#"{"mailbox":"zzzzzz"}"#, 404, "no_relay"),
         ("GET", "/v1/messages?with=@bob&limit=many", "", b"", 400, "usage"),
         ("GET", "/v1/messages?with=@bob&color=red", "", b"", 400, "usage"),
         ("GET", "/v1/messages", "", b"", 400, "usage"),
@@ -163,7 +169,10 @@ async fn every_described_route_exists_and_takes_its_method() {
     let mut seen = 0;
     for (route, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
-            let (route, method) = (route.replace("{who}", "@bob").replace("{id}", "zzzzzz"), method.to_uppercase());
+            let (route, method) = (
+                route.replace("{who}", "@bob").replace("{id}", "zzzzzz").replace("{relay}", "zzzzzz"),
+                method.to_uppercase(),
+            );
             let route = if route == "/v1/events" { "/v1/events?follow=false".into() } else { route };
             let (_, answer) = ask(daemon.path(), &method, &route, "", b"").await;
             for missing in ["no_such_route", "method_not_allowed"] {
@@ -172,7 +181,7 @@ async fn every_described_route_exists_and_takes_its_method() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 30, "a route was added or removed: describe it in the list of routes/node.rs");
+    assert_eq!(seen, 41, "a route was added or removed: describe it in the list of routes/node.rs");
 }
 
 #[tokio::test]

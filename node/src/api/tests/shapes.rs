@@ -1,6 +1,6 @@
 //! The JSON that scripts rely on, letter by letter: fields may be added here, never renamed, removed or reordered.
 
-use super::backend::{BOB, Memory, contact, me, message};
+use super::backend::{BOB, Memory, contact, invite, me, member, message, relay, stats};
 use crate::api::Backend;
 use crate::api::types::*;
 use crate::{Code, UserError};
@@ -64,6 +64,42 @@ async fn message_send_why() {
             r#"{{"v":1,"id":"{id}","recipients":[{{"account":"{TWO}","name":"bob","device":null,"state":"queued","steps":[{{"at":"1970-01-01T00:00:03.000Z","what":"queued","where":"here"}}],"next_retry":"1970-01-01T00:00:03.000Z","error":"keys not found yet"}}]}}"#
         ),
     );
+}
+
+#[test]
+fn relays_and_what_their_operators_see() {
+    golden(
+        RelayAdded { relay: relay("r"), changed: true },
+        r#"{"v":1,"relay":"r","peer":"12D3KooWrelay","name":"corner","state":"ready","detail":null,"added_at":"1970-01-01T00:00:01.000Z","last_answer":null,"envelopes":1,"envelopes_max":2,"bytes":3,"bytes_max":4,"prekeys":5,"broken":0,"changed":true}"#,
+    );
+    golden(
+        RelayStatus { relay: "r".into(), peer: "p".into(), name: "n".into(), state: RelayState::WrongKey },
+        r#"{"v":1,"relay":"r","peer":"p","name":"n","state":"wrong_key"}"#,
+    );
+    golden(
+        RelayCard { card: "c".into(), url: "u".into(), relay: "r".into(), name: "n".into(), open: false },
+        r#"{"v":1,"card":"c","url":"u","relay":"r","name":"n","open":false}"#,
+    );
+    golden(
+        invite("00112233aa"),
+        r#"{"v":1,"id":"00112233aa","card":null,"url":null,"uses":2,"expires":"1970-01-01T00:00:04.000Z"}"#,
+    );
+    let member = member(1);
+    let mailbox = &member.mailbox;
+    golden(
+        member.clone(),
+        &format!(
+            r#"{{"v":1,"mailbox":"{mailbox}","registered":true,"since":"1970-01-01T00:00:01.000Z","envelopes":1,"bytes":2,"envelopes_max":null,"bytes_max":null,"allowed":false,"blocked":false,"prekeys":3}}"#
+        ),
+    );
+    golden(
+        stats(),
+        r#"{"v":1,"name":"corner","open":true,"mailboxes":1,"envelopes":2,"bytes":3,"kept_bytes":4,"owners":5,"storage_ok":true,"clock":null,"uptime_s":6}"#,
+    );
+    let states: Vec<_> = [RelayState::New, RelayState::Unreachable, RelayState::Refused, RelayState::Leaving]
+        .map(|state| serde_json::to_value(state).unwrap())
+        .to_vec();
+    assert_eq!(states, ["new", "unreachable", "refused", "leaving"]);
 }
 
 #[test]

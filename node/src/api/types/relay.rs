@@ -156,6 +156,19 @@ pub struct MemberWord {
     pub usual_quota: bool,
 }
 
+impl MemberWord {
+    /// Whether it says anything that does not hold already; of a mailbox nobody has spoken of yet if none.
+    pub(in crate::api) fn changes(&self, member: Option<&RelayMember>) -> bool {
+        let (allowed, blocked) = member.map_or((false, false), |m| (m.allowed, m.blocked));
+        let own = member.and_then(|m| m.envelopes_max.zip(m.bytes_max));
+        let own = own.map(|(envelopes, bytes)| MailboxQuota { envelopes, bytes });
+        self.allowed.is_some_and(|word| word != allowed)
+            || self.blocked.is_some_and(|word| word != blocked)
+            || self.quota.is_some_and(|quota| Some(quota) != own)
+            || (self.quota.is_none() && self.usual_quota && own.is_some())
+    }
+}
+
 /// How much a mailbox may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
