@@ -66,6 +66,8 @@ pub struct Ready {
     pub listen: Vec<String>,
     /// The socket for local clients.
     pub socket: String,
+    /// The card of the relay that it runs, if it does; it admits nobody by itself.
+    pub card: Option<String>,
 }
 
 /// Runs a daemon until it is asked to stop (by a client, SIGTERM or SIGINT).
@@ -211,7 +213,12 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
         relay: relay_handle,
     });
     let status = daemon.net().status();
-    let ready = Ready { peer: status.peer, listen: status.listen, socket: options.paths.socket.display().to_string() };
+    let card = match daemon.relay() {
+        Some(_) => Some(daemon.relay_card(None).await?.to_string()),
+        None => None,
+    };
+    let socket_path = options.paths.socket.display().to_string();
+    let ready = Ready { peer: status.peer, listen: status.listen, socket: socket_path, card };
     let server = tokio::spawn(api::serve(socket, daemon.clone(), stopping));
     Ok(Running { ready, daemon, stop, server, app, keeper, relay, _lock: profile.lock })
 }
