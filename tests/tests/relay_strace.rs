@@ -54,11 +54,11 @@ fn judge(trace: &str, answer: usize) -> Seen {
         match name {
             "fdatasync" | "fsync" => synced |= covers && value == 0,
             "recvfrom" | "recvmsg" | "read" | "readv" if on_socket => received += value,
-            "sendto" | "sendmsg" | "write" | "writev" if on_socket => {
-                if received >= LETTER && (answer..answer + AROUND).contains(&value) {
-                    *(if then { &mut seen.after } else { &mut seen.before }) += 1;
-                    (received, synced) = (0, false);
-                }
+            "sendto" | "sendmsg" | "write" | "writev"
+                if on_socket && received >= LETTER && (answer..answer + AROUND).contains(&value) =>
+            {
+                *(if then { &mut seen.after } else { &mut seen.before }) += 1;
+                (received, synced) = (0, false);
             }
             _ => {}
         }
