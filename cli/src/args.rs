@@ -1,8 +1,8 @@
 //! The command line: flags that every verb takes, and the verbs.
 
 use crate::commands::{
-    completions, config, contact, demo, init, listen, man, me, outbox, peer, read, run, send, service, session, status,
-    why,
+    completions, config, contact, demo, init, listen, man, me, outbox, peer, read, relay, run, send, service, session,
+    status, why,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
@@ -70,6 +70,11 @@ pub(crate) enum Verb {
     /// Machines of the network: list, ping, ban, unban
     #[command(subcommand)]
     Peer(peer::PeerVerb),
+    /// Relays that hold mail for those who sleep: run, add, list, remove, card, invite, members, quota, stats
+    #[command(subcommand)]
+    Relay(relay::RelayVerb),
+    /// Print counters as Prometheus text
+    Metrics,
     /// Sessions with a contact's devices
     #[command(subcommand)]
     Session(session::SessionVerb),
@@ -119,6 +124,8 @@ mod tests {
             "listen",
             "outbox",
             "peer",
+            "relay",
+            "metrics",
             "session",
             "config",
             "service",

@@ -10,9 +10,11 @@ pub(crate) mod init;
 pub(crate) mod listen;
 pub(crate) mod man;
 pub(crate) mod me;
+pub(crate) mod metrics;
 pub(crate) mod outbox;
 pub(crate) mod peer;
 pub(crate) mod read;
+pub(crate) mod relay;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod service;
@@ -32,7 +34,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Makes the runtime a verb needs: the daemon all cores, the rest one thread.
 pub(crate) fn runtime(verb: Option<&Verb>) -> Result<Runtime, UserError> {
     let mut builder = match verb {
-        Some(Verb::Run(_)) => Builder::new_multi_thread(),
+        Some(Verb::Run(_) | Verb::Relay(relay::RelayVerb::Run(_))) => Builder::new_multi_thread(),
         _ => Builder::new_current_thread(),
     };
     builder.enable_all().build().map_err(|e| UserError::new(Code::Io, format!("could not start: {e}")))
@@ -43,7 +45,7 @@ pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
     match verb {
         None => welcome::run(context).await,
         Some(Verb::Init(args)) => init::run(args, context).await,
-        Some(Verb::Run(args)) => run::run(args, context).await,
+        Some(Verb::Run(args)) => run::run(args, None, context).await,
         Some(Verb::Stop) => stop::run(context).await,
         Some(Verb::Status(args)) => status::run(args, context).await,
         Some(Verb::Doctor) => doctor::run(context).await,
@@ -56,6 +58,8 @@ pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
         Some(Verb::Listen(args)) => listen::run(args, context).await,
         Some(Verb::Outbox(verb)) => outbox::run(verb, context).await,
         Some(Verb::Peer(verb)) => peer::run(verb, context).await,
+        Some(Verb::Relay(verb)) => relay::run(verb, context).await,
+        Some(Verb::Metrics) => metrics::run(context).await,
         Some(Verb::Session(verb)) => session::run(verb, context).await,
         Some(Verb::Config(verb)) => config::run(verb, context),
         Some(Verb::Service(verb)) => service::run(verb, context).await,

@@ -7,11 +7,13 @@ mod hint;
 mod message;
 mod node;
 mod qr;
+mod relay;
 mod time;
 
 pub(crate) use clean::{clean, clean_line};
 pub(crate) use message::state as message_state;
 pub(crate) use qr::qr;
+pub(crate) use relay::{relay_called, relay_state};
 pub(crate) use time::{local, words};
 
 use crate::failure::{Failure, Outcome};

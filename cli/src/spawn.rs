@@ -21,6 +21,8 @@ const START: Duration = Duration::from_secs(30);
 pub(crate) struct Launch {
     /// Arguments that name the profile.
     pub(crate) select: Vec<String>,
+    /// Whether a relay runs beside it.
+    pub(crate) relay: bool,
     /// Arguments after `run`.
     pub(crate) args: Vec<String>,
     /// Where its log goes.
@@ -76,7 +78,8 @@ impl Daemon {
         let log = File::options().write(true).create(true).truncate(true).mode(0o600).open(&launch.log);
         let log = log.map_err(|e| cannot("write the log", &e))?;
         let mut command = this_program()?;
-        command.args(&launch.select).args(["run", "--json"]).args(&launch.args);
+        let verb: &[&str] = if launch.relay { &["relay", "run"] } else { &["run"] };
+        command.args(&launch.select).args(verb).arg("--json").args(&launch.args);
         if launch.passphrase.is_some() {
             command.args(["--passphrase-file", "-"]);
         }

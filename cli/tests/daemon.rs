@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "support/person.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
 mod person;
 
 use person::{Person, pair};
@@ -90,6 +91,10 @@ fn two_people_talk_and_every_verb_answers() {
     let shown = String::from_utf8(picture.stdout).unwrap();
     assert!(shown.contains('█') && shown.contains(after["code"].as_str().unwrap()), "{shown}");
 
+    // The picture of the network is renewed every second: the connection may be newer.
+    while alice.ok(&["status"])["peers"] == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let checks = alice.ok(&["doctor"])["items"].as_array().unwrap().clone();
     let state =
         |name: &str| checks.iter().find(|c| c["name"] == name).unwrap_or_else(|| panic!("{name}"))["state"].clone();
@@ -385,11 +390,13 @@ fn the_demo_works_and_leaves_nothing_behind() {
     let steps: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!(steps.iter().all(|s| s["v"] == 1 && s["ok"] == true), "{out}");
     let of = |step: &str| steps.iter().filter(|s| s["step"] == step).collect::<Vec<_>>();
-    assert_eq!((of("init").len(), of("run").len(), of("kill").len(), of("stop").len()), (2, 3, 1, 2));
+    assert_eq!((of("init").len(), of("run").len(), of("kill").len(), of("stop").len()), (3, 5, 2, 5));
+    assert_eq!((of("relay").len(), of("relay_add").len(), of("collected").len()), (2, 2, 1));
+    assert_eq!(of("state").iter().filter(|s| s["state"] == "stored").count(), 3, "the relay signed for each");
     assert!(of("state").iter().filter(|s| s["state"] == "delivered").count() >= 2, "a delivery each way");
     let recovered = of("recovered")[0];
     assert_eq!((&recovered["read"], &recovered["unique"]), (&21.into(), &21.into()));
-    for run in of("run") {
+    for run in of("run").into_iter().chain(of("relay")) {
         wait_gone(run["pid"].as_u64().unwrap());
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "files were left");

@@ -47,7 +47,7 @@ fn codes_and_links_that_do_not_fit_are_named() {
     for (text, error, message, hint) in [
         (typo.as_str(), "code_typo", "the code has a typo", again),
         ("hello", "code_typo", "this is not a Kith code: one begins with kith1", again),
-        (NO_ACCOUNT, "code_typo", "the code is well written and names no account", again),
+        (NO_ACCOUNT, "code_typo", "the code is well written and names nobody", again),
         (
             &code[..20],
             "code_truncated",
@@ -422,4 +422,105 @@ fn folders_that_cannot_hold_a_profile_are_named_with_what_the_system_says() {
             "check the folder, or choose another one: --home DIR",
         )],
     );
+}
+
+#[test]
+fn cards_of_relays_that_do_not_fit_are_named() {
+    let relay = Person::relay("corner");
+    let card = relay.ok(&["relay", "card"]);
+    let (code, url) = (card["card"].as_str().unwrap().to_owned(), card["url"].as_str().unwrap().to_owned());
+    let alice = Person::online("alice");
+    let contact = alice.ok(&["me"])["code"].as_str().unwrap().to_owned();
+    let swap = |c: &str| if c == "q" { "p" } else { "q" };
+    let typo = format!("{}{}{}", &code[..40], swap(&code[40..41]), &code[41..]);
+    let again = "copy it again, or ask for the link";
+    let whole = "copy the whole card: 90 characters that begin with kith1";
+    let add = |card: &str| vec!["relay".to_owned(), "add".to_owned(), card.to_owned()];
+    for (text, error, message, hint) in [
+        (typo.as_str(), "code_typo", "the code has a typo", again),
+        (&code[..20], "code_truncated", "the code is cut short: 20 of 90 characters", whole),
+        (
+            &contact,
+            "code_wrong_kind",
+            "this is a contact code, not a relay card",
+            "ask the relay's operator for its card: kith relay card",
+        ),
+        (
+            &code,
+            "code_bad_hint",
+            "the card says which relay it is, not where it listens",
+            "ask for the link: kith relay card shows both",
+        ),
+    ] {
+        let args = add(text);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        check(&alice, &[(&args, b"", 2, error, message, hint)]);
+    }
+    check(
+        &alice,
+        &[
+            (
+                &["contact", "add", &code],
+                b"",
+                2,
+                "code_wrong_kind",
+                "this is a relay card, not a contact code",
+                "ask for their contact code: kith me",
+            ),
+            (&["relay", "card"], b"", 4, "no_relay", "this node runs no relay", "kith relay run"),
+            (&["relay", "stats"], b"", 4, "no_relay", "this node runs no relay", "kith relay run"),
+            (&["relay", "invite"], b"", 4, "no_relay", "this node runs no relay", "kith relay run"),
+            (&["relay", "remove", "zzzzzz"], b"", 4, "relay_unknown", "no relay known by zzzzzz", "kith relay list"),
+            (
+                &["relay", "remove", "zz"],
+                b"",
+                2,
+                "bad_target",
+                "not an id, nor at least six characters of one",
+                "kith relay list",
+            ),
+        ],
+    );
+    assert_eq!(alice.ok(&["relay", "list"])["items"], Value::Array(Vec::new()), "none was added");
+    check(
+        &relay,
+        &[
+            (
+                &["relay", "add", &url],
+                b"",
+                2,
+                "relay_own",
+                "that is the relay that this node runs",
+                "give the card to others: kith relay card; this node's own mail needs another relay",
+            ),
+            (&["relay", "block", "zzzzzz"], b"", 4, "not_found", "no mailbox known by zzzzzz", "kith relay members"),
+            (
+                &["relay", "invite", "revoke", "ffffff"],
+                b"",
+                4,
+                "not_found",
+                "no invite begins with that",
+                "kith relay invite list",
+            ),
+            (
+                &["relay", "quota", "zzzzzz"],
+                b"",
+                2,
+                "usage",
+                "no quota was given",
+                "kith relay quota MAILBOX --envelopes N --bytes N, or --usual",
+            ),
+        ],
+    );
+    // In use already is no error; a relay for members refuses who was not invited, and says so.
+    assert_eq!(alice.ok(&["relay", "add", &url])["changed"], true);
+    assert_eq!(alice.ok(&["relay", "add", &url])["changed"], false);
+    for _ in 0..200 {
+        if alice.ok(&["relay", "list"])["items"][0]["state"] == "refused" {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let list = alice.ok(&["relay", "list"]);
+    assert_eq!(list["items"][0]["detail"], "it is for members only: ask its operator for an invite", "{list}");
 }

@@ -66,7 +66,7 @@ pub struct Ready {
     pub listen: Vec<String>,
     /// The socket for local clients.
     pub socket: String,
-    /// The card of the relay that it runs, if it does; it admits nobody by itself.
+    /// The link to hand out, where a relay is run.
     pub card: Option<String>,
 }
 
@@ -214,7 +214,7 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
     });
     let status = daemon.net().status();
     let card = match daemon.relay() {
-        Some(_) => Some(daemon.relay_card(None).await?.to_string()),
+        Some(_) => Some(daemon.card(None).await?.to_string()),
         None => None,
     };
     let socket_path = options.paths.socket.display().to_string();

@@ -3,11 +3,13 @@
 mod ledger;
 mod links;
 mod person;
+mod relay;
 
 pub use ledger::Ledger;
 pub use links::Weather;
 use person::Ended;
 pub use person::Person;
+pub use relay::{Character, Relay};
 
 use kith_node::{
     app::{Command, Input, RequestId},
@@ -35,8 +37,16 @@ enum Happening {
     Arrive { to: usize, from: usize, attempt: u64, frame: Frame, life: u64 },
     /// The answer to an attempt arrives back.
     Answered { to: usize, attempt: u64, outcome: DeliverOutcome, life: u64 },
+    /// A question arrives at a relay.
+    Ask { relay: usize, from: usize, ask: u64, request: Vec<u8>, life: u64 },
     /// A question to a relay ends.
-    Asked { to: usize, ask: u64, life: u64 },
+    Asked { to: usize, ask: u64, outcome: AskOutcome, life: u64 },
+    /// A relay says that something waits.
+    Woken { who: usize, relay: usize, life: u64 },
+    /// A crashed relay comes back.
+    RelayBack { relay: usize },
+    /// A connection to a relay comes up.
+    RelayUp { who: usize, relay: usize, life: u64 },
     /// A lookup's answer arrives.
     Found { to: usize, query: u64, records: Vec<(RecordKey, Vec<u8>)>, asked: u32, life: u64 },
     /// A node looks at its timetable.
@@ -55,6 +65,10 @@ pub struct World {
     pub seed: u64,
     /// The people.
     pub people: Vec<Person>,
+    /// Relays, which anybody may use.
+    pub relays: Vec<Relay>,
+    /// People reach each other through relays alone, and find each other there alone.
+    pub relays_only: bool,
     /// What was promised and what came of it.
     pub ledger: Ledger,
     /// Loss, delay, duplication, partitions.
@@ -76,6 +90,8 @@ impl World {
         let mut world = Self {
             seed,
             people: Vec::new(),
+            relays: Vec::new(),
+            relays_only: false,
             ledger: Ledger::default(),
             weather,
             now: Timestamp::from_millis(BEGIN),
@@ -94,6 +110,67 @@ impl World {
             world.start(index);
         }
         world
+    }
+
+    /// Adds relays that run.
+    pub fn add_relays(&mut self, count: usize) {
+        for index in self.relays.len()..self.relays.len() + count {
+            self.relays.push(Relay::create(index, self.seed));
+            self.start_relay(index);
+        }
+    }
+
+    /// Lets a person use a relay.
+    pub fn use_relay(&mut self, who: usize, relay: usize) {
+        let card = self.relays[relay].card();
+        self.act(who, Command::RelayAdd { card });
+    }
+
+    fn moment(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.now.as_millis() - BEGIN)
+    }
+
+    /// Starts a relay, and lets everybody see it.
+    pub fn start_relay(&mut self, relay: usize) {
+        let moment = self.moment();
+        self.relays[relay].start(self.seed, self.now, moment);
+        for who in 0..self.people.len() {
+            self.see_relay(who, relay);
+        }
+    }
+
+    fn see_relay(&mut self, who: usize, relay: usize) {
+        let (when, life) = (self.now.plus_millis(self.latency()), self.people[who].life());
+        self.at(when, Happening::RelayUp { who, relay, life });
+    }
+
+    /// Takes a relay's power. It comes back after a while, or never.
+    pub fn crash_relay(&mut self, relay: usize, back_after_ms: Option<u64>) {
+        if self.relays[relay].crash()
+            && let Some(ms) = back_after_ms
+        {
+            self.at(self.now.plus_millis(ms), Happening::RelayBack { relay });
+        }
+    }
+
+    /// Puts back an old copy of a relay's disk.
+    pub fn put_relay_back(&mut self, relay: usize, image: Vec<u8>) {
+        self.relays[relay].put_back(image);
+        self.start_relay(relay);
+    }
+
+    /// Stops a person's node in order of nothing: it is off until it is woken.
+    pub fn sleep(&mut self, who: usize) {
+        if self.people[who].crash(&mut self.rng) {
+            self.ledger.crashed(who);
+        }
+    }
+
+    /// Starts a node that is off.
+    pub fn wake(&mut self, who: usize) {
+        if !self.people[who].is_up() {
+            self.start(who);
+        }
     }
 
     /// A number from the world's chance, below `end`.
@@ -176,11 +253,16 @@ impl World {
                 self.connect(who, other);
             }
         }
+        for relay in 0..self.relays.len() {
+            if self.relays[relay].is_up() {
+                self.see_relay(who, relay);
+            }
+        }
     }
 
     /// Two nodes see each other, unless something is between them.
     fn connect(&mut self, a: usize, b: usize) {
-        if self.weather.parted(a, b) {
+        if self.relays_only || self.weather.parted(a, b) {
             return;
         }
         let when = self.now.plus_millis(self.latency());
@@ -240,7 +322,7 @@ impl World {
             NetCommand::Deliver { attempt, peer, frame, .. } => self.deliver(who, attempt, &peer, frame),
             NetCommand::Answer { token, verdict } => self.answer(who, token, verdict),
             NetCommand::Fetch { query, keys, .. } => {
-                let lost = self.roll(self.weather.loss_percent);
+                let lost = self.relays_only || self.roll(self.weather.loss_percent);
                 let records: Vec<_> =
                     keys.iter().filter_map(|k| self.dht.get(k).map(|r| (*k, r.clone()))).filter(|_| !lost).collect();
                 let asked = if lost { 0 } else { u32::try_from(self.people.len()).unwrap() };
@@ -255,10 +337,7 @@ impl World {
                     }
                 }
             }
-            NetCommand::Ask { ask, .. } => {
-                let when = self.now.plus_millis(2 * self.latency());
-                self.at(when, Happening::Asked { to: who, ask, life });
-            }
+            NetCommand::Ask { ask, peer, request, .. } => self.ask(who, ask, &peer, request),
             NetCommand::AnswerRelay { .. }
             | NetCommand::Keep { .. }
             | NetCommand::Wake { .. }
@@ -269,10 +348,45 @@ impl World {
         }
     }
 
+    fn ask(&mut self, who: usize, ask: u64, peer: &PeerName, request: Vec<u8>) {
+        let life = self.people[who].life();
+        let relay = self.relays.iter().position(|relay| relay.peer() == *peer);
+        if relay.is_none() && self.people.iter().any(|p| p.peer() == *peer && p.is_up()) && !self.relays_only {
+            let when = self.now.plus_millis(self.latency());
+            return self.at(when, Happening::Asked { to: who, ask, outcome: AskOutcome::Unsupported, life });
+        }
+        let up = relay.filter(|relay| self.relays[*relay].is_up());
+        let Some(relay) = up.filter(|_| !self.roll(self.weather.loss_percent)) else {
+            let outcome = AskOutcome::Unreachable { why: "not reachable" };
+            let pause = if up.is_some() { ANSWER_TIMEOUT_MS } else { self.latency() };
+            return self.at(self.now.plus_millis(pause), Happening::Asked { to: who, ask, outcome, life });
+        };
+        let when = self.now.plus_millis(self.latency());
+        self.at(when, Happening::Ask { relay, from: who, ask, request, life });
+    }
+
+    /// A relay answers, unless the answer is lost; what it woke hears of it.
+    fn answer_ask(&mut self, relay: usize, from: usize, ask: u64, request: Vec<u8>, life: u64) {
+        let (peer, moment) = (self.people[from].peer(), self.moment());
+        let Some((answer, woken)) = self.relays[relay].ask(&peer, request, self.now, moment) else { return };
+        let lost = self.roll(self.weather.loss_percent);
+        let (pause, outcome) = if lost {
+            (ANSWER_TIMEOUT_MS, AskOutcome::Unreachable { why: "timed out" })
+        } else {
+            (self.latency(), AskOutcome::Answered(answer))
+        };
+        self.at(self.now.plus_millis(pause), Happening::Asked { to: from, ask, outcome, life });
+        for name in woken {
+            let Some(who) = self.people.iter().position(|p| p.peer() == name) else { continue };
+            let (when, life) = (self.now.plus_millis(self.latency()), self.people[who].life());
+            self.at(when, Happening::Woken { who, relay, life });
+        }
+    }
+
     fn deliver(&mut self, who: usize, attempt: u64, peer: &PeerName, frame: Frame) {
         let life = self.people[who].life();
         let to = self.people.iter().position(|p| p.peer() == *peer);
-        let reachable = to.filter(|to| self.people[*to].is_up() && !self.weather.parted(who, *to));
+        let reachable = to.filter(|to| !self.relays_only && self.people[*to].is_up() && !self.weather.parted(who, *to));
         let Some(to) = reachable.filter(|_| !self.roll(self.weather.loss_percent)) else {
             let when = self.now.plus_millis(ANSWER_TIMEOUT_MS);
             let outcome = DeliverOutcome::Unreachable { why: "not reachable" };
@@ -343,8 +457,23 @@ impl World {
             Happening::Found { to, query, records, asked, life } if self.people[to].alive(life) => {
                 self.handle(to, vec![Input::Net(NetEvent::Found { query, records, asked })]);
             }
-            Happening::Asked { to, ask, life } if self.people[to].alive(life) => {
-                let outcome = AskOutcome::Unreachable { why: "no relays in this world" };
+            Happening::Ask { relay, from, ask, request, life } if self.relays[relay].is_up() => {
+                self.answer_ask(relay, from, ask, request, life);
+            }
+            Happening::Ask { from, ask, life, .. } => {
+                let outcome = AskOutcome::Unreachable { why: "not reachable" };
+                self.at(self.now.plus_millis(1), Happening::Asked { to: from, ask, outcome, life });
+            }
+            Happening::Woken { who, relay, life } if self.people[who].alive(life) => {
+                let from = self.relays[relay].peer();
+                self.handle(who, vec![Input::Net(NetEvent::Woken { from })]);
+            }
+            Happening::RelayUp { who, relay, life } if self.people[who].alive(life) => {
+                let peer = self.relays[relay].peer();
+                self.handle(who, vec![Input::Net(NetEvent::PeerUp { peer })]);
+            }
+            Happening::RelayBack { relay } if !self.relays[relay].is_up() => self.start_relay(relay),
+            Happening::Asked { to, ask, outcome, life } if self.people[to].alive(life) => {
                 self.handle(to, vec![Input::Net(NetEvent::Asked { ask, outcome })]);
             }
             Happening::Wake { who, life } if self.people[who].alive(life) => {

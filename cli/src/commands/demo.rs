@@ -1,4 +1,5 @@
-//! `kith demo`: real daemons on this machine, messages both ways, a crash in the middle, and what became of them.
+//! `kith demo`: real daemons on this machine, messages both ways, a crash in the middle, a relay that holds mail for a
+//! sleeper and is killed meanwhile, and what became of all that.
 
 mod people;
 mod stage;
@@ -21,6 +22,9 @@ const BURST: usize = 20;
 
 /// After how many of them it is killed.
 const KILL_AFTER: usize = 8;
+
+/// How many messages wait at the relay.
+const NIGHT: usize = 3;
 
 /// How to show it.
 #[derive(Debug, Args)]
@@ -69,9 +73,55 @@ async fn play(stage: &Stage) -> Outcome {
 
     stage.title("Bob's machine comes back. Nothing that was accepted is lost, nothing comes twice.")?;
     recover(stage, &alice, &mut bob).await?;
+
+    stage.title("A relay: anybody can run one. It holds ciphertext for those who sleep, and knows neither of them.")?;
+    let mut corner = Person::create(stage, "corner").await?;
+    corner.start_relay(stage).await?;
+    alice.use_relay(stage, &corner).await?;
+    bob.use_relay(stage, &corner).await?;
+
+    stage.title("Bob sleeps. Alice writes, the relay signs that it holds the mail, and is killed (kill -9).")?;
+    sleep(stage, &mut alice, &mut bob, &mut corner).await?;
+
+    stage.title("Alice sleeps too. Bob wakes, and his mail is there.")?;
+    wake(stage, &mut alice, &mut bob).await?;
     alice.stop(stage).await?;
     bob.stop(stage).await?;
+    corner.stop(stage).await?;
     stage.finish()
+}
+
+/// Leaves mail for somebody who is off, and kills the relay that holds it.
+async fn sleep(stage: &Stage, alice: &mut Person, bob: &mut Person, corner: &mut Person) -> Outcome {
+    // Contacts tell each other of a new relay inside their session.
+    alice.send_and_show(stage, bob, "use the relay when I am off").await?;
+    bob.send_and_show(stage, alice, "and you when I am").await?;
+    bob.stop(stage).await?;
+    for n in 1..=NIGHT {
+        alice.send_and_store(stage, bob, &format!("night letter {n} of {NIGHT}")).await?;
+    }
+    corner.kill(stage).await?;
+    corner.start_relay(stage).await
+}
+
+/// The sleeper wakes while the sender is off; the sender learns of it when it is back.
+async fn wake(stage: &Stage, alice: &mut Person, bob: &mut Person) -> Outcome {
+    alice.stop(stage).await?;
+    bob.start(stage, &[]).await?;
+    let read = bob.read_until(alice, 2 + BURST + NIGHT, PATIENCE).await?;
+    let letters: BTreeSet<_> = read.iter().filter(|m| m.body.starts_with("night letter")).map(|m| m.id).collect();
+    let fields = serde_json::json!({"who": bob.name, "read": letters.len(), "ok": letters.len() == NIGHT});
+    stage.step("collected", fields, &format!("bob reads {} letters of the night from the relay", letters.len()))?;
+    alice.start(stage, &[]).await?;
+    let mut events = alice.client()?.events(None).await?;
+    match tokio::time::timeout(PATIENCE, alice.show_until_delivered(stage, &mut events, bob)).await {
+        Ok(confirmed) => confirmed?,
+        Err(_) => return Err(people::late("alice has not heard that bob has it").into()),
+    }
+    if letters.len() == NIGHT {
+        return Ok(());
+    }
+    Err(UserError::new(Code::Failed, "letters were lost or came twice").hint("this is a bug: kith demo --keep").into())
 }
 
 /// Sends a burst and kills the receiver in the middle of it.

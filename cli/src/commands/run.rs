@@ -10,6 +10,7 @@ use kith_node::config::{Config, Dht};
 use kith_node::daemon::{self, DaemonOptions, Ready};
 use kith_node::net::DhtMode;
 use kith_node::profile::{self, Key};
+use kith_node::relay::RelayOptions;
 use kith_node::{UserError, log};
 use serde::Serialize;
 
@@ -28,6 +29,9 @@ pub(crate) struct RunArgs {
     /// Start although the clock is far from what this profile has seen
     #[arg(long)]
     accept_clock: bool,
+    /// Run a relay for members beside the daemon: kith relay run has more to say about it
+    #[arg(long)]
+    relay: bool,
     /// Where the passphrase comes from.
     #[command(flatten)]
     passphrase: PassphraseArgs,
@@ -41,26 +45,30 @@ struct ReadyLine {
     listen: Vec<String>,
     socket: String,
     web: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<String>,
 }
 
 impl Show for ReadyLine {
     fn human(&self, style: Style) -> String {
         let listen: Vec<String> = self.listen.iter().map(|a| format!("\n  {}", clean_line(a))).collect();
-        format!("{} · {}{}", style.good("ready"), clean_line(&self.socket), listen.concat())
+        let card = self.card.as_ref().map(|card| format!("\nrelay card: {card}")).unwrap_or_default();
+        format!("{} · {}{}{card}", style.good("ready"), clean_line(&self.socket), listen.concat())
     }
 }
 
 impl From<Ready> for ReadyLine {
     fn from(ready: Ready) -> Self {
-        Self { event: "ready", peer: ready.peer, listen: ready.listen, socket: ready.socket, web: None }
+        let Ready { peer, listen, socket, card } = ready;
+        Self { event: "ready", peer, listen, socket, web: None, card }
     }
 }
 
 /// Runs the daemon until it is asked to stop.
-pub(crate) async fn run(args: RunArgs, context: &Context) -> Outcome {
+pub(crate) async fn run(args: RunArgs, relay: Option<RelayOptions>, context: &Context) -> Outcome {
     let config = Config::load(&context.paths.config)?;
     log::start(std::env::var("KITH_LOG").ok().as_deref().unwrap_or(&config.log.filter))?;
-    let options = input::unless_interrupted(options(args, config, context)).await??;
+    let options = input::unless_interrupted(options(args, relay, config, context)).await??;
     let mut told: Outcome = Ok(());
     let ended = daemon::run(options, |ready| {
         told = context.out.one(&ReadyLine::from(ready));
@@ -76,7 +84,13 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Outcome {
 }
 
 /// Puts arguments and settings together.
-async fn options(args: RunArgs, config: Config, context: &Context) -> Result<DaemonOptions, UserError> {
+async fn options(
+    args: RunArgs,
+    relay: Option<RelayOptions>,
+    config: Config,
+    context: &Context,
+) -> Result<DaemonOptions, UserError> {
+    let relay = relay.or_else(|| args.relay.then(RelayOptions::default));
     let key = if profile::needs_passphrase(&context.paths.home)? {
         Key::Passphrase(args.passphrase.read(context.out, false).await?)
     } else {
@@ -98,6 +112,6 @@ async fn options(args: RunArgs, config: Config, context: &Context) -> Result<Dae
         },
         accept_clock: args.accept_clock,
         read_receipts: config.messages.read_receipts,
-        relay: None,
+        relay,
     })
 }

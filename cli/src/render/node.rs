@@ -1,6 +1,6 @@
 //! The node, for people.
 
-use super::{Show, Style, clean_line, local};
+use super::{Show, Style, clean_line, local, relay_called, relay_state};
 use kith_node::api::types::{Check, CheckState, ConfigEntry, ConfigView, Done, Peer, Ping, Status, StorageState};
 use serde_json::Value;
 
@@ -23,6 +23,13 @@ impl Show for Status {
         let listen: Vec<String> =
             self.listen.iter().map(|a| clean_line(a.strip_suffix(suffix.as_str()).unwrap_or(a))).collect();
         let listen = if listen.is_empty() { "nowhere".to_owned() } else { listen.join("\n           ") };
+        let relays: Vec<String> = self
+            .relays
+            .iter()
+            .map(|r| format!("{} {}", relay_called(&r.name, &r.relay), relay_state(r.state, style)))
+            .collect();
+        let none = style.here("none holds your mail: kith relay add CARD");
+        let relays = if relays.is_empty() { none } else { relays.join("\n           ") };
         format!(
             "kith {} · {ready} · pid {} · since {}\n\
              name       {}\n\
@@ -31,6 +38,7 @@ impl Show for Status {
              network    {network}\n\
              listens    {listen}\n\
              dht        {}, {} in the table; how you are reached is held by {}\n\
+             relays     {}\n\
              people     {}, {}\n\
              messages   {} unread, {} on their way\n\
              storage    {storage}",
@@ -43,6 +51,7 @@ impl Show for Status {
             clean_line(&self.dht.mode),
             counted(self.dht.routing.into(), "peer"),
             counted(self.dht.published_to.into(), "peer"),
+            relays,
             counted(self.contacts, "contact"),
             counted(self.requests, "request"),
             self.unread,

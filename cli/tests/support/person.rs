@@ -52,10 +52,21 @@ impl Person {
         command
     }
 
+    /// Somebody with a relay for members beside the daemon.
+    pub(crate) fn relay(name: &str) -> Self {
+        let mut person = Self::new(name);
+        person.run(&["relay", "run", "--name", name]);
+        person
+    }
+
     pub(crate) fn start(&mut self, args: &[&str]) {
+        self.run(&[&["run"], args].concat());
+    }
+
+    fn run(&mut self, verb: &[&str]) {
         let mut child = self
-            .command(&["run", "--json", "--no-mdns", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
-            .args(args)
+            .command(verb)
+            .args(["--json", "--no-mdns", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();

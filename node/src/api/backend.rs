@@ -1,9 +1,12 @@
 //! What the routes need of the daemon, so that they can be tested without one.
 
 use super::error::UserError;
-use super::types::{Check, ConfigView, Contact, EventPage, Me, Message, OutboxItem, Peer, Ping, Status, Why};
+use super::types::{
+    Check, ConfigView, Contact, EventPage, Me, MemberWord, Message, NewInvite, OutboxItem, Peer, Ping, Relay,
+    RelayCard, RelayInvite, RelayMember, RelayStats, Status, Why,
+};
 use crate::app::command::{Command, Reply};
-use kith_protocol::{AccountId, MessageId, Timestamp};
+use kith_protocol::{AccountId, MailboxId, MessageId, Timestamp};
 use std::future::Future;
 
 /// Which messages of a conversation to read. The newest that fit are returned, oldest first.
@@ -53,6 +56,24 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn peers(&self) -> impl Future<Output = Result<Vec<Peer>, UserError>> + Send;
     /// Measures the round trip to a connected peer.
     fn ping(&self, peer: String) -> impl Future<Output = Result<Ping, UserError>> + Send;
+    /// Lists the relays that hold my mail.
+    fn relays(&self) -> impl Future<Output = Result<Vec<Relay>, UserError>> + Send;
+    /// Shows the card of the relay that this node runs; `no_relay` if it runs none, as all that follow.
+    fn relay_card(&self) -> impl Future<Output = Result<RelayCard, UserError>> + Send;
+    /// Makes an invite to it.
+    fn relay_invite(&self, invite: NewInvite) -> impl Future<Output = Result<RelayInvite, UserError>> + Send;
+    /// Lists the invites that still admit.
+    fn relay_invites(&self) -> impl Future<Output = Result<Vec<RelayInvite>, UserError>> + Send;
+    /// Withdraws one by its name or the beginning of it.
+    fn relay_revoke(&self, id: String) -> impl Future<Output = Result<(), UserError>> + Send;
+    /// Lists its mailboxes.
+    fn relay_members(&self) -> impl Future<Output = Result<Vec<RelayMember>, UserError>> + Send;
+    /// Says the operator's word on a mailbox.
+    fn relay_judge(&self, mailbox: MailboxId, word: MemberWord) -> impl Future<Output = Result<(), UserError>> + Send;
+    /// Tells how it stands.
+    fn relay_stats(&self) -> impl Future<Output = Result<RelayStats, UserError>> + Send;
+    /// Tells counters as Prometheus text, those of a relay among them.
+    fn metrics(&self) -> impl Future<Output = Result<String, UserError>> + Send;
     /// Tells the settings in effect.
     fn config(&self) -> impl Future<Output = Result<ConfigView, UserError>> + Send;
     /// Checks what only the daemon can see: clock, network, store, outbox.

@@ -8,9 +8,10 @@ pub use events::Events;
 
 use super::error::{Code, UserError};
 use super::types::{
-    AddContact, Added, Check, ConfigView, Contact, ContactState, Done, Items, MarkRead, Me, Message, OutboxItem,
-    OutboxSelection, Peer, PeerSelection, Ping, RenameContact, SendReply, SendRequest, SetName, Status, Time,
-    Verification, VerifyContact, Versioned, Why,
+    AddContact, AddRelay, Added, Check, ConfigView, Contact, ContactState, Done, Items, MarkRead, Me, MemberWord,
+    Message, NewInvite, OutboxItem, OutboxSelection, Peer, PeerSelection, Ping, Relay, RelayAdded, RelayCard,
+    RelayInvite, RelayMember, RelayStats, RenameContact, SendReply, SendRequest, SetName, Status, Time, Verification,
+    VerifyContact, Versioned, Why,
 };
 use crate::clock;
 use connection::{Failure, Request};
@@ -327,6 +328,97 @@ impl Client {
     /// See [`Client::ping`].
     pub async fn unban(&self, peer: &str) -> Result<Done, UserError> {
         self.post("/v1/peers/unban", &PeerSelection { peer: peer.into() }).await
+    }
+
+    /// Lists the relays that hold my mail.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn relays(&self) -> Result<Vec<Relay>, UserError> {
+        self.list("/v1/relays").await
+    }
+
+    /// Lets a relay hold my mail, by its card or link.
+    ///
+    /// # Errors
+    /// See [`Client::status`]; the codes of what is wrong with a card, `relay_own`.
+    pub async fn add_relay(&self, card: &str) -> Result<RelayAdded, UserError> {
+        self.post("/v1/relays", &AddRelay { card: card.into() }).await
+    }
+
+    /// Lets a relay go.
+    ///
+    /// # Errors
+    /// See [`Client::status`]; `relay_unknown`, `ambiguous`.
+    pub async fn remove_relay(&self, relay: &str) -> Result<Done, UserError> {
+        let path = format!("/v1/relays/{}", connection::escape(relay));
+        self.mutate(Request::delete(&path), &idempotency_key()?).await
+    }
+
+    /// Shows the card of the relay that the daemon runs.
+    ///
+    /// # Errors
+    /// See [`Client::status`]; `no_relay`.
+    pub async fn relay_card(&self) -> Result<RelayCard, UserError> {
+        self.get("/v1/relay").await
+    }
+
+    /// Makes an invite to it.
+    ///
+    /// # Errors
+    /// See [`Client::relay_card`].
+    pub async fn relay_invite(&self, invite: &NewInvite) -> Result<RelayInvite, UserError> {
+        self.once(Request::post("/v1/relay/invites", invite)?).await
+    }
+
+    /// Lists the invites that still admit.
+    ///
+    /// # Errors
+    /// See [`Client::relay_card`].
+    pub async fn relay_invites(&self) -> Result<Vec<RelayInvite>, UserError> {
+        self.list("/v1/relay/invites").await
+    }
+
+    /// Withdraws an invite.
+    ///
+    /// # Errors
+    /// See [`Client::relay_card`]; `not_found`, `ambiguous`.
+    pub async fn relay_revoke(&self, id: &str) -> Result<Done, UserError> {
+        self.once(Request::delete(&format!("/v1/relay/invites/{}", connection::escape(id)))).await
+    }
+
+    /// Lists its mailboxes.
+    ///
+    /// # Errors
+    /// See [`Client::relay_card`].
+    pub async fn relay_members(&self) -> Result<Vec<RelayMember>, UserError> {
+        self.list("/v1/relay/members").await
+    }
+
+    /// Says the operator's word on a mailbox.
+    ///
+    /// # Errors
+    /// See [`Client::relay_card`]; `not_found`, `ambiguous`.
+    pub async fn relay_judge(&self, word: &MemberWord) -> Result<Done, UserError> {
+        self.once(Request::post("/v1/relay/members", word)?).await
+    }
+
+    /// Tells how it stands.
+    ///
+    /// # Errors
+    /// See [`Client::relay_card`].
+    pub async fn relay_stats(&self) -> Result<RelayStats, UserError> {
+        self.get("/v1/relay/stats").await
+    }
+
+    /// Tells counters as Prometheus text.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn metrics(&self) -> Result<String, UserError> {
+        let request = Request::get("/v1/metrics");
+        let bytes = connection::call(&self.socket, &request, None).await.map_err(Failure::into_error)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Follows events: those after a cursor, or only what happens from now on. Returns when the daemon listens.

@@ -115,6 +115,8 @@ codes! {
     PeerUnknown "peer_unknown" 404 4;
     /// No such relay holds this account's mail.
     RelayUnknown "relay_unknown" 404 4;
+    /// This node runs no relay.
+    NoRelay "no_relay" 404 4;
     /// No such thing.
     NotFound "not_found" 404 4;
     /// A name or prefix fits several; `candidates` lists them.

@@ -7,12 +7,13 @@ mod messages;
 mod node;
 mod outbox;
 mod peers;
+mod relays;
 
 use super::backend::Backend;
 use super::error::{Code, UserError};
 use super::extract::BODY_MAX;
 use super::target;
-use super::types::{Added, Contact, Done, Me, SendReply, Verification};
+use super::types::{Added, Contact, Done, Me, RelayAdded, SendReply, Verification};
 use crate::app::command::Outcome;
 use axum::Router;
 use axum::extract::Request;
@@ -50,6 +51,7 @@ pub fn router<B: Backend>(backend: B, stop: watch::Receiver<bool>) -> Router {
         .merge(node::routes())
         .merge(outbox::routes())
         .merge(peers::routes())
+        .merge(relays::routes())
         .layer(middleware::from_fn(within_time));
     Router::new()
         .merge(answers)
@@ -140,6 +142,10 @@ impl Outcome {
 
     fn me(self) -> Result<Me, UserError> {
         if let Self::Me(me) = self { Ok(me) } else { Err(misfit()) }
+    }
+
+    fn relay(self) -> Result<RelayAdded, UserError> {
+        if let Self::Relay(relay) = self { Ok(relay) } else { Err(misfit()) }
     }
 
     fn done(self) -> Result<Done, UserError> {

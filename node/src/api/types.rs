@@ -19,7 +19,10 @@ pub use message::{
 pub use node::{
     Check, CheckState, DhtStatus, Done, Peer, PeerSelection, Ping, RelayStatus, Status, StorageState, TransportCounts,
 };
-pub use relay::{AddRelay, Relay, RelayAdded, RelayState};
+pub use relay::{
+    AddRelay, MailboxQuota, MemberWord, NewInvite, Relay, RelayAdded, RelayCard, RelayInvite, RelayMember, RelayState,
+    RelayStats,
+};
 pub use text::Time;
 
 use serde::{Deserialize, Serialize};

@@ -196,6 +196,8 @@ impl App {
     ) -> Result<Left, Halt> {
         let name = self.relay_name(w, &deposited.relay)?;
         let again = refusal.retry_after_ms.clamp(1_000, FULL_AGAIN_MS);
+        // Room comes when the recipient wakes, or with the days.
+        let no_room = (again.max(60_000) << deposited.tries.min(6)).min(6 * HOUR_MS);
         let (left, why) = match refusal.reason {
             Reason::UnknownTag | Reason::NoMailbox | Reason::WrongGrant | Reason::Expired | Reason::Revoked => {
                 let device = row.device.unwrap_or(self.me.device);
@@ -209,8 +211,8 @@ impl App {
                 // Perhaps another pass to it is held.
                 (Left::Later { at: w.now.plus_millis(1_000) }, "holds no mailbox of theirs under what we were given")
             }
-            Reason::NoRoom => (Left::Later { at: w.now.plus_millis(again.max(60_000)) }, "has no room for them now"),
-            Reason::RelayFull => (Left::Later { at: w.now.plus_millis(again.max(60_000)) }, "is full"),
+            Reason::NoRoom => (Left::Later { at: w.now.plus_millis(no_room) }, "has no room for them now"),
+            Reason::RelayFull => (Left::Later { at: w.now.plus_millis(no_room) }, "is full"),
             Reason::RateLimited => (Left::Later { at: w.now.plus_millis(again) }, "asks to wait"),
             Reason::Stopping => (Left::Later { at: w.now.plus_millis(again) }, "is shutting down"),
             Reason::Storage => (Left::Later { at: w.now.plus_millis(again) }, "reports errors of its disk"),

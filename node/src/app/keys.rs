@@ -81,7 +81,7 @@ impl App {
     }
 
     /// The one-time keys that our relays hand out.
-    fn keys_at_relays(&self, w: &Work<'_>) -> Result<Vec<(u64, RelayPool)>, Halt> {
+    pub(super) fn keys_at_relays(&self, w: &Work<'_>) -> Result<Vec<(u64, RelayPool)>, Halt> {
         let rows = w.rows().every::<OwnRelayPool>()?;
         Ok(rows.iter().map(|row| (row.number, RelayPool::from_stored(&row.pool))).collect())
     }

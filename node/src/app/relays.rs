@@ -25,7 +25,6 @@ use kith_protocol::{
         Answer, Hello, KeptSlot, MailboxKey, OwnerAsk, Reason, Refusal, Registered, RelayCard, Revoked, Welcome,
         WelcomeError, seal_kept,
     },
-    prekey::RelayPool,
 };
 use kith_store::table::{DueWhat, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, RelayQuestion, RelayStanding};
 use rand_core::Rng as _;
@@ -352,8 +351,10 @@ impl App {
                 OwnerAsk::Keep { id: slot.id(), sealed, until: w.now.plus_days(limits::KEPT_DAYS) }
             }
             Step::Prekeys => {
-                let stored = w.get::<OwnRelayPool>(&OwnRelayPool::key_of(own.number))?;
-                let mut pool = stored.map(|row| RelayPool::from_stored(&row.pool)).unwrap_or_default();
+                let (own_pool, others): (Vec<_>, Vec<_>) =
+                    self.keys_at_relays(w)?.into_iter().partition(|(number, _)| *number == own.number);
+                let mut pool = own_pool.into_iter().next().map(|(_, pool)| pool).unwrap_or_default();
+                others.iter().for_each(|(_, other)| pool.follow(other));
                 let missing = limits::POOL_KEYS_MAX.saturating_sub(usize::try_from(own.prekeys).unwrap_or(0));
                 let keys = pool.make(missing, &self.me.secrets, w.now, w.rng);
                 w.put(&OwnRelayPool { number: own.number, pool: pool.to_stored() })?;

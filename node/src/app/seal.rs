@@ -60,7 +60,9 @@ impl App {
         let payload = self.payload(w, contact, device, content, fresh)?.encode();
         let us = self.me.local();
         let now = w.now;
-        let continued = if row.fresh_session { None } else { sessions.seal(&us, &payload, now, w.rng).ok() };
+        // An unanswered first message whose one-time key is gone opens in no session that begins with it (R-PRE-5).
+        let anew = row.fresh_session || (row.takings == 1 && fresh);
+        let continued = if anew { None } else { sessions.seal(&us, &payload, now, w.rng).ok() };
         let step = match continued {
             Some(step) => step,
             None => {

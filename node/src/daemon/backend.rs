@@ -6,7 +6,8 @@ use crate::{
         Backend, MessageQuery,
         error::{Code, UserError},
         types::{
-            Check, CheckState, ConfigView, Contact, DhtStatus, EventPage, Me, Message, OutboxItem, Peer, Ping, Status,
+            Check, CheckState, ConfigView, Contact, DhtStatus, EventPage, Me, MemberWord, Message, NewInvite,
+            OutboxItem, Peer, Ping, Relay, RelayCard, RelayInvite, RelayMember, RelayStats, RelayStatus, Status,
             StorageState, TransportCounts, Why,
         },
     },
@@ -14,9 +15,14 @@ use crate::{
     clock::Clock,
     config::Config,
     net::{NetHandle, PeerName, PeerStatus, Transport},
+    relay::{InviteId, Operator, Told},
 };
-use kith_protocol::{MessageId, Timestamp, mailbox::RelayCard};
-use kith_store::{Rows, Snapshot, Store, table::OwnProfile};
+use kith_protocol::{MailboxId, MessageId, Timestamp, mailbox::RelayCard as RelayCardCode};
+use kith_store::{
+    Rows, Snapshot, Store,
+    mailbox::{InviteInfo, Quota},
+    table::OwnProfile,
+};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -60,9 +66,8 @@ impl Daemon {
     /// The card of the relay that this daemon runs, with the addresses under which others reach it; `token` admits.
     ///
     /// # Errors
-    /// `not_found` where none runs; what the store reports.
-    pub async fn relay_card(&self, token: Option<[u8; 16]>) -> Result<RelayCard, UserError> {
-        let no_relay = || UserError::new(Code::NotFound, "this daemon runs no relay").hint("kith relay run");
+    /// `no_relay` where none runs; what the store reports.
+    pub async fn card(&self, token: Option<[u8; 16]>) -> Result<RelayCardCode, UserError> {
         let id = self.relay().ok_or_else(no_relay)?.id();
         let own: Option<OwnProfile> = self.read(|rows| rows.row(&OwnProfile::only())).await?;
         let addresses = own.into_iter().flat_map(|own| {
@@ -72,7 +77,7 @@ impl Daemon {
             };
             own.addresses.iter().map(at).collect::<Vec<_>>()
         });
-        Ok(RelayCard::new(id, token, addresses))
+        Ok(RelayCardCode::new(id, token, addresses))
     }
 
     /// Reads from a snapshot, away from the runtime's own threads.
@@ -84,6 +89,25 @@ impl Daemon {
         let read = tokio::task::spawn_blocking(move || store.snapshot().and_then(|rows| look(&rows)));
         read.await.map_err(|_| UserError::internal("a query died"))?.map_err(|e| storage_error(&e))
     }
+}
+
+/// Mailboxes asked for at once.
+const MEMBERS_PAGE: usize = 1_000;
+
+impl Daemon {
+    /// Asks the relay that this daemon runs.
+    async fn operator(&self, ask: Operator) -> Result<Told, UserError> {
+        let relay = self.relay().ok_or_else(no_relay)?;
+        Ok(relay.ask(ask).await?)
+    }
+}
+
+fn no_relay() -> UserError {
+    UserError::new(Code::NoRelay, "this node runs no relay").hint("kith relay run")
+}
+
+fn misfit() -> UserError {
+    UserError::internal("the relay answered something else than it was asked")
 }
 
 fn unknown_message(id: &MessageId) -> UserError {
@@ -107,6 +131,14 @@ impl Backend for Daemon {
     async fn status(&self) -> Result<Status, UserError> {
         let net = self.net().status();
         let counts = self.read(|rows| query::overview(rows)).await?;
+        let relays = self.relays().await?;
+        let relays = relays.into_iter().map(|relay| RelayStatus {
+            peer: relay.peer,
+            state: relay.state,
+            name: relay.name,
+            relay: relay.relay,
+        });
+        let relays = relays.collect();
         let storage_ok = *self.0.parts.storage_ok.borrow();
         let over = |t: Transport| {
             let n = net.peers.iter().filter(|p| p.transport == Some(t)).count();
@@ -127,7 +159,7 @@ impl Backend for Daemon {
                 routing: net.routing,
                 published_to: net.published_to,
             },
-            relays: Vec::new(),
+            relays,
             contacts: counts.contacts,
             requests: counts.requests,
             channels: 0,
@@ -220,6 +252,123 @@ impl Backend for Daemon {
         let measured = self.net().ping(PeerName(peer.clone()), Vec::new()).await;
         let rtt = measured.map_err(|e| UserError::new(Code::Timeout, e.to_string()).hint("kith peer list"))?;
         Ok(Ping { peer, rtt_ms: rtt.as_secs_f64() * 1000.0 })
+    }
+
+    async fn relays(&self) -> Result<Vec<Relay>, UserError> {
+        self.read(|rows| query::relays(rows)).await
+    }
+
+    async fn relay_card(&self) -> Result<RelayCard, UserError> {
+        let stats = self.operator(Operator::Stats).await?;
+        let Told::Stats(stats) = stats else { return Err(misfit()) };
+        let card = self.card(None).await?;
+        Ok(RelayCard {
+            card: card.code(),
+            url: card.to_string(),
+            relay: card.relay.to_string(),
+            name: stats.name.clone(),
+            open: stats.open,
+        })
+    }
+
+    async fn relay_invite(&self, invite: NewInvite) -> Result<RelayInvite, UserError> {
+        let expires = self.0.parts.clock.now().plus_millis(invite.expires_after_ms);
+        let told = self.operator(Operator::Invite { uses: invite.uses, until: expires }).await?;
+        let Told::Invited { token, id } = told else { return Err(misfit()) };
+        let card = self.card(Some(token)).await?;
+        Ok(RelayInvite {
+            id: id.to_string(),
+            card: Some(card.code()),
+            url: Some(card.to_string()),
+            uses: invite.uses,
+            expires: expires.into(),
+        })
+    }
+
+    async fn relay_invites(&self) -> Result<Vec<RelayInvite>, UserError> {
+        let Told::Invites(invites) = self.operator(Operator::Invites).await? else { return Err(misfit()) };
+        let shown = |invite: InviteInfo| RelayInvite {
+            id: InviteId::of(&invite.token).to_string(),
+            card: None,
+            url: None,
+            uses: invite.uses,
+            expires: invite.until.into(),
+        };
+        Ok(invites.into_iter().map(shown).collect())
+    }
+
+    async fn relay_revoke(&self, id: String) -> Result<(), UserError> {
+        self.operator(Operator::RevokeInvite { id }).await.map(drop)
+    }
+
+    async fn relay_members(&self) -> Result<Vec<RelayMember>, UserError> {
+        let mut members: Vec<RelayMember> = Vec::new();
+        let mut after = None;
+        loop {
+            let Told::Members(page) = self.operator(Operator::Members { after, limit: MEMBERS_PAGE }).await? else {
+                return Err(misfit());
+            };
+            after = page.last().map(|member| member.id);
+            let last = page.len() < MEMBERS_PAGE;
+            members.extend(page.into_iter().map(|member| RelayMember {
+                mailbox: member.id.to_string(),
+                registered: member.registered,
+                since: member.since.into(),
+                envelopes: member.used.envelopes,
+                bytes: member.used.bytes,
+                envelopes_max: member.quota.map(|quota| quota.envelopes),
+                bytes_max: member.quota.map(|quota| quota.bytes),
+                allowed: member.allowed,
+                blocked: member.blocked,
+                prekeys: member.prekeys,
+            }));
+            if last || after.is_none() {
+                return Ok(members);
+            }
+        }
+    }
+
+    async fn relay_judge(&self, mailbox: MailboxId, word: MemberWord) -> Result<(), UserError> {
+        let own = word.quota.map(|quota| Some(Quota { envelopes: quota.envelopes, bytes: quota.bytes }));
+        let quota = own.or_else(|| word.usual_quota.then_some(None));
+        let judge = Operator::Judge { mailbox, allowed: word.allowed, blocked: word.blocked, quota };
+        self.operator(judge).await.map(drop)
+    }
+
+    async fn relay_stats(&self) -> Result<RelayStats, UserError> {
+        let Told::Stats(stats) = self.operator(Operator::Stats).await? else { return Err(misfit()) };
+        Ok(RelayStats {
+            name: stats.name.clone(),
+            open: stats.open,
+            mailboxes: stats.held.mailboxes,
+            envelopes: stats.held.envelopes,
+            bytes: stats.held.bytes,
+            kept_bytes: stats.held.kept_bytes,
+            owners: stats.owners,
+            storage_ok: stats.storage_ok,
+            clock: stats.clock_doubt.map(|doubt| doubt.to_string()),
+            uptime_s: stats.uptime_s,
+        })
+    }
+
+    async fn metrics(&self) -> Result<String, UserError> {
+        let status = self.status().await?;
+        let mut text = String::new();
+        let gauges = [
+            ("kith_peers", "Connected peers.", u64::from(status.peers)),
+            ("kith_outbox_messages", "Messages on their way.", status.outbox),
+            ("kith_unread_messages", "Messages not read yet.", status.unread),
+            ("kith_contacts", "Contacts.", status.contacts),
+            ("kith_storage_ok", "Whether the store takes writes.", u64::from(status.storage == StorageState::Ok)),
+        ];
+        for (name, about, value) in gauges {
+            text.push_str(&format!("# HELP {name} {about}\n# TYPE {name} gauge\n{name} {value}\n"));
+        }
+        if self.relay().is_some() {
+            let Told::Metrics(relay) = self.operator(Operator::Metrics).await? else { return Err(misfit()) };
+            text.push_str(&relay);
+        }
+        Ok(text)
     }
 
     async fn config(&self) -> Result<ConfigView, UserError> {

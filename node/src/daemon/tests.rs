@@ -164,7 +164,7 @@ async fn a_daemons_relay_admits_by_token_wakes_and_keeps_mail_over_a_restart() {
     let relay = running.daemon.relay().unwrap().clone();
     let invite = Operator::Invite { uses: 1, until: now().plus_days(1) };
     let Ok(Told::Invited { token, .. }) = relay.ask(invite).await else { panic!("no invite") };
-    let card = running.daemon.relay_card(Some(token)).await.unwrap();
+    let card = running.daemon.card(Some(token)).await.unwrap();
     let card = RelayCard::parse(&card.to_string()).unwrap();
     assert_eq!((card.relay, card.token), (relay.id(), Some(token)));
     assert!(card.hints.iter().any(|hint| hint.ends_with(&format!("/p2p/{}", running.ready.peer))), "{:?}", card.hints);
@@ -208,7 +208,7 @@ async fn r_rly_7_a_stop_answers_everybody_and_what_was_accepted_is_there_afterwa
     let folder = tempfile::tempdir().unwrap();
     let options = options(&make_profile(folder.path()), RelayOptions { open: true, ..RelayOptions::default() });
     let running = start(options.clone()).await.unwrap();
-    let card = running.daemon.relay_card(None).await.unwrap();
+    let card = running.daemon.card(None).await.unwrap();
     let relay = running.daemon.relay().unwrap().clone();
     let bob = MailboxKey::from_seed(&Secret::new([3; 32]));
     let mut sender = Client::of(&running, &card, 12).await;

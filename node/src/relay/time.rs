@@ -24,6 +24,16 @@ pub enum ClockDoubt {
     },
 }
 
+impl std::fmt::Display for ClockDoubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (by_ms, where_to) = match self {
+            Self::Ahead { by_ms } => (by_ms, "ahead of"),
+            Self::Behind { by_ms } => (by_ms, "behind"),
+        };
+        write!(f, "{} hours {where_to} what the relay has seen: mail is rather kept too long", by_ms / 3_600_000)
+    }
+}
+
 /// The time of a relay.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time {

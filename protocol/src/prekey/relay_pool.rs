@@ -99,6 +99,11 @@ impl RelayPool {
         made
     }
 
+    /// Makes no name that another relay's set has used: a first message says the name alone.
+    pub fn follow(&mut self, other: &Self) {
+        self.last_id = self.last_id.max(other.last_id);
+    }
+
     /// Whether a name can be of a relay's set.
     pub const fn may_hold(id: u32) -> bool {
         id & MARK != 0
@@ -179,6 +184,23 @@ mod tests {
         let unmarked = Signed::sign(label::ONE_TIME_KEY, session.encode(), device.sign()).encode();
         assert!(verify_pool_key(&unmarked, device.info(), NOW).is_err(), "a session's key is no relay's");
         assert!(made.iter().all(|(id, _)| RelayPool::may_hold(*id)));
+    }
+
+    #[test]
+    fn r_pre_4_two_relays_never_hand_out_one_name() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let device = DeviceSecrets::generate(&mut rng);
+        let (mut first, mut second) = (RelayPool::default(), RelayPool::default());
+        let mut names = Vec::new();
+        for _ in 0..3 {
+            first.follow(&second);
+            names.extend(first.make(5, &device, NOW, &mut rng).into_iter().map(|(id, _)| id));
+            second.follow(&first);
+            names.extend(second.make(5, &device, NOW, &mut rng).into_iter().map(|(id, _)| id));
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 30);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! One person of the world: a disk that survives, a node that does not.
 
 use kith_node::{
-    api::types::{DeliveryState, EventKind, Message},
+    api::types::{Alert, DeliveryState, EventKind, Message, Relay},
     app::{App, Command, Input, Outlet, Reply, RequestId, Runner, create_profile, query, release},
     net::{InboundToken, NetCommand, PeerName},
 };
 use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret};
-use kith_store::{Disk, MemoryDisk, Range, Rows as _, Store, Unlock, table::Outbox};
+use kith_store::{
+    Disk, MemoryDisk, Range, Rows as _, Store, Unlock, Writes,
+    table::{Outbox, OwnRelayPool},
+};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng},
@@ -264,6 +267,36 @@ impl Person {
 }
 
 impl Person {
+    /// Deletes the private halves of the one-time keys at relays, while the node is down.
+    pub fn forget_relay_keys(&self) {
+        assert!(self.runner.is_none());
+        let disk = Disk::Memory(self.disk.clone());
+        let store = Store::open(disk, &unlock(), &mut rng(0, self.index, 0)).unwrap();
+        let pools: Vec<OwnRelayPool> = store.snapshot().unwrap().all(None, usize::MAX).unwrap();
+        assert!(!pools.is_empty());
+        let mut writes = Writes::default();
+        pools.iter().for_each(|pool| writes.delete::<OwnRelayPool>(OwnRelayPool::key_of(pool.number)));
+        store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
+        store.close().unwrap();
+    }
+
+    /// Alerts that the event stream told of, in order.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.read(|rows| {
+            let page = query::events(rows, 0, usize::MAX).unwrap();
+            let alerts = page.events.into_iter().filter_map(|e| match e.kind {
+                EventKind::Alert(alert) => Some(alert),
+                _ => None,
+            });
+            alerts.collect()
+        })
+    }
+
+    /// The relays that hold this person's mail.
+    pub fn relays(&self) -> Vec<Relay> {
+        self.read(|rows| query::relays(rows).unwrap())
+    }
+
     /// What the node still has to bring to others, texts and everything else.
     pub fn waiting(&self) -> Vec<String> {
         self.read(|rows| {

@@ -5,14 +5,16 @@ use super::stage::Stage;
 use crate::failure::{Failure, Outcome};
 use crate::render::message_state;
 use crate::spawn::{Daemon, Launch, path_text, this_program};
-use kith_node::api::types::DeliveryState;
-use kith_node::api::types::{ErrorBody, EventKind, Message, SendReply};
+use kith_node::api::types::{DeliveryState, ErrorBody, EventKind, Message, RelayState, SendReply};
 use kith_node::api::{Events, ReadRequest};
 use kith_node::{Client, Code, UserError};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How often something is looked at that no event tells of.
+const POLL: Duration = Duration::from_millis(50);
 
 /// One person.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Person {
     pub(super) name: &'static str,
     home: PathBuf,
     daemon: Option<Daemon>,
+    /// Where it listened last: it comes back there.
+    listened: Vec<String>,
 }
 
 /// What `kith init --json` says.
@@ -45,15 +49,12 @@ impl Person {
         let fields = serde_json::json!({"who": name, "account": created.account, "device": created.device});
         let short: String = created.account.chars().take(12).collect();
         stage.step("init", fields, &format!("{name} has an identity now: {short}…, made on this machine"))?;
-        Ok(Self { name, home, daemon: None })
+        Ok(Self { name, home, daemon: None, listened: Vec::new() })
     }
 
     /// Starts the daemon with `kith run`.
     pub(super) async fn start(&mut self, stage: &Stage, bootstrap: &[String]) -> Outcome {
-        let mut args: Vec<String> =
-            ["--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"]
-                .map(str::to_owned)
-                .to_vec();
+        let mut args = self.listen_args();
         for address in bootstrap {
             args.extend(["--bootstrap".to_owned(), address.clone()]);
         }
@@ -68,6 +69,77 @@ impl Person {
         let text = format!("{}'s daemon runs (process {}, on 127.0.0.1)", self.name, daemon.pid);
         self.daemon = Some(daemon);
         stage.step("run", fields, &text)
+    }
+
+    /// Starts the daemon with a relay beside it, with `kith relay run`.
+    pub(super) async fn start_relay(&mut self, stage: &Stage) -> Outcome {
+        let mut args = self.listen_args();
+        args.extend(["--open", "--name", self.name].map(str::to_owned));
+        let launch = Launch {
+            select: vec!["--home".to_owned(), path_text(&self.home)?],
+            relay: true,
+            args,
+            log: stage.folder().join(format!("{}.log", self.name)),
+            ..Launch::default()
+        };
+        let daemon = Daemon::start(launch).await?;
+        let suffix = format!("/p2p/{}", daemon.ready.peer);
+        let listened = daemon.ready.listen.iter().map(|a| a.strip_suffix(&suffix).unwrap_or(a).to_owned());
+        self.listened = listened.collect();
+        let fields = serde_json::json!({"who": self.name, "pid": daemon.pid, "peer": daemon.ready.peer, "listen": daemon.ready.listen});
+        let text = format!("kith relay run --open   (process {})", daemon.pid);
+        self.daemon = Some(daemon);
+        stage.step("relay", fields, &text)
+    }
+
+    /// Where a daemon listens: where it did before, else on any free port of this machine.
+    fn listen_args(&self) -> Vec<String> {
+        let any = ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"].map(str::to_owned).to_vec();
+        let at = if self.listened.is_empty() { any } else { self.listened.clone() };
+        let listen = at.into_iter().flat_map(|address| ["--listen".to_owned(), address]);
+        listen.chain(["--no-mdns".to_owned()]).collect()
+    }
+
+    /// Lets a relay hold this person's mail, and waits until it does.
+    pub(super) async fn use_relay(&self, stage: &Stage, relay: &Self) -> Outcome {
+        let card = relay.client()?.relay_card().await?.url;
+        let client = self.client()?;
+        client.add_relay(&card).await?;
+        let ready = async {
+            while !client.relays().await?.iter().any(|relay| relay.state == RelayState::Ready) {
+                tokio::time::sleep(POLL).await;
+            }
+            Ok::<_, UserError>(())
+        };
+        match tokio::time::timeout(PATIENCE, ready).await {
+            Ok(ready) => ready?,
+            Err(_) => return Err(late("the relay did not take the mailbox").into()),
+        }
+        let short: String = card.chars().take(40).collect();
+        let fields = serde_json::json!({"who": self.name, "relay": relay.name});
+        stage.step("relay_add", fields, &format!("{}: kith relay add {short}…", self.name))
+    }
+
+    /// Sends a message to somebody who is off, and waits until a relay holds it.
+    pub(super) async fn send_and_store(&self, stage: &Stage, to: &Self, body: &str) -> Outcome {
+        let mut events = self.client()?.events(None).await?;
+        let sent = self.send_and_say(stage, to, body).await?;
+        let stored = async {
+            loop {
+                let EventKind::Receipt(receipt) = events.next().await?.kind else { continue };
+                if receipt.id == sent.id && receipt.state >= DeliveryState::Stored {
+                    return Ok::<_, UserError>(receipt);
+                }
+            }
+        };
+        let receipt = match tokio::time::timeout(PATIENCE, stored).await {
+            Ok(receipt) => receipt?,
+            Err(_) => return Err(late("no relay took the message").into()),
+        };
+        let fields =
+            serde_json::json!({"who": self.name, "id": sent.id.to_string(), "state": receipt.state, "at": receipt.at});
+        let state = message_state(receipt.state, receipt.delivered, receipt.members, stage.style());
+        stage.step("state", fields, &format!("    {state}"))
     }
 
     /// Returns the daemon.

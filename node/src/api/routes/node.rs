@@ -1,6 +1,6 @@
 //! `/v1/status`, `/v1/config`, `/v1/doctor`, `/v1/stop`, and the description of this API.
 
-use super::{Shared, contacts, events, me, messages, outbox, peers};
+use super::{Shared, contacts, events, me, messages, outbox, peers, relays};
 use crate::api::backend::Backend;
 use crate::api::extract::{Answer, ListAnswer, list, one};
 use crate::api::types::{Check, ConfigView, Done, ErrorBody, Items, Status, Versioned};
@@ -53,6 +53,17 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         peers::ping,
         peers::ban,
         peers::unban,
+        relays::all,
+        relays::add,
+        relays::remove,
+        relays::card,
+        relays::invites,
+        relays::invite,
+        relays::revoke,
+        relays::members,
+        relays::judge,
+        relays::stats,
+        relays::metrics,
         status,
         config,
         doctor,

@@ -4,7 +4,7 @@ use crate::api::types::*;
 use crate::api::{Backend, Client, MessageQuery, Socket, serve};
 use crate::app::command::{Command, Outcome, Reply};
 use crate::{Code, UserError};
-use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp};
+use kith_protocol::{AccountId, DeviceId, MailboxId, MessageId, Timestamp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -111,6 +111,28 @@ impl Memory {
             Command::SetName { .. } | Command::RotateReach => Outcome::Me(me()),
             _ => Outcome::Done(Done { changed: true }),
         }
+    }
+}
+
+fn no_relay() -> UserError {
+    UserError::new(Code::NoRelay, "this node runs no relay").hint("kith relay run")
+}
+
+fn relay(id: &str) -> Relay {
+    Relay {
+        relay: id.into(),
+        peer: "p".into(),
+        name: "r".into(),
+        state: RelayState::Ready,
+        detail: None,
+        added_at: Time(Timestamp::from_millis(1_000)),
+        last_answer: None,
+        envelopes: 0,
+        envelopes_max: 1,
+        bytes: 0,
+        bytes_max: 1,
+        prekeys: 0,
+        broken: 0,
     }
 }
 
@@ -257,6 +279,42 @@ impl Backend for Memory {
 
     async fn ping(&self, peer: String) -> Result<Ping, UserError> {
         Ok(Ping { peer, rtt_ms: 0.5 })
+    }
+
+    async fn relays(&self) -> Result<Vec<Relay>, UserError> {
+        Ok(["aaaaaaaabc", "aaaaaaaabd"].map(relay).to_vec())
+    }
+
+    async fn relay_card(&self) -> Result<RelayCard, UserError> {
+        Err(no_relay())
+    }
+
+    async fn relay_invite(&self, _: NewInvite) -> Result<RelayInvite, UserError> {
+        Err(no_relay())
+    }
+
+    async fn relay_invites(&self) -> Result<Vec<RelayInvite>, UserError> {
+        Err(no_relay())
+    }
+
+    async fn relay_revoke(&self, _: String) -> Result<(), UserError> {
+        Err(no_relay())
+    }
+
+    async fn relay_members(&self) -> Result<Vec<RelayMember>, UserError> {
+        Err(no_relay())
+    }
+
+    async fn relay_judge(&self, _: MailboxId, _: MemberWord) -> Result<(), UserError> {
+        Err(no_relay())
+    }
+
+    async fn relay_stats(&self) -> Result<RelayStats, UserError> {
+        Err(no_relay())
+    }
+
+    async fn metrics(&self) -> Result<String, UserError> {
+        Ok("kith_peers 3\n".into())
     }
 
     async fn config(&self) -> Result<ConfigView, UserError> {

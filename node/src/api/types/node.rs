@@ -1,5 +1,6 @@
 //! The node itself: status, peers, checks.
 
+use super::relay::RelayState;
 use super::text;
 use super::text::Time;
 use kith_protocol::{AccountId, DeviceId};
@@ -78,10 +79,14 @@ pub struct DhtStatus {
 /// A relay in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RelayStatus {
+    /// Its id.
+    pub relay: String,
     /// Its peer id.
     pub peer: String,
-    /// How it is doing.
-    pub state: String,
+    /// What it calls itself; may be empty.
+    pub name: String,
+    /// How things stand with it.
+    pub state: RelayState,
 }
 
 /// Whether the store takes writes.

@@ -70,3 +70,123 @@ pub struct AddRelay {
     /// A relay's card or link, as pasted.
     pub card: String,
 }
+
+/// The card of the relay that this node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RelayCard {
+    /// Its card: `kith1…`.
+    pub card: String,
+    /// The same card as a link, with where it listens: what others add.
+    pub url: String,
+    /// Its id.
+    pub relay: String,
+    /// What it calls itself; may be empty.
+    pub name: String,
+    /// Whether anybody may register; else members alone.
+    pub open: bool,
+}
+
+/// `POST /v1/relay/invites`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewInvite {
+    /// How often it admits.
+    pub uses: u32,
+    /// For how long, in milliseconds.
+    pub expires_after_ms: u64,
+}
+
+/// An invite to the relay that this node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RelayInvite {
+    /// Its name, to withdraw it.
+    pub id: String,
+    /// The card that admits; told once, when the invite is made.
+    pub card: Option<String>,
+    /// The same as a link.
+    pub url: Option<String>,
+    /// How often it still admits.
+    pub uses: u32,
+    /// Until when.
+    pub expires: Time,
+}
+
+/// A mailbox at the relay that this node runs: a key made for this relay alone, not an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RelayMember {
+    /// Its name.
+    pub mailbox: String,
+    /// Whether it is there; one that was only allowed or blocked is not.
+    pub registered: bool,
+    /// When it was made.
+    pub since: Time,
+    /// Envelopes that wait in it.
+    pub envelopes: u64,
+    /// Bytes that wait in it.
+    pub bytes: u64,
+    /// The operator's own quota for it, in envelopes.
+    pub envelopes_max: Option<u64>,
+    /// The operator's own quota for it, in bytes.
+    pub bytes_max: Option<u64>,
+    /// May register without an invite.
+    pub allowed: bool,
+    /// Nothing is taken for it.
+    pub blocked: bool,
+    /// One-time keys in its pool.
+    pub prekeys: u64,
+}
+
+/// `POST /v1/relay/members`: the operator's word on a mailbox; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberWord {
+    /// Which mailbox: its name, or at least six characters it begins with.
+    pub mailbox: String,
+    /// May register without an invite.
+    #[serde(default)]
+    pub allowed: Option<bool>,
+    /// Nothing is taken for it.
+    #[serde(default)]
+    pub blocked: Option<bool>,
+    /// A quota of its own.
+    #[serde(default)]
+    pub quota: Option<MailboxQuota>,
+    /// No quota of its own any more.
+    #[serde(default)]
+    pub usual_quota: bool,
+}
+
+/// How much a mailbox may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MailboxQuota {
+    /// Envelopes.
+    pub envelopes: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// How the relay that this node runs stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RelayStats {
+    /// What it calls itself.
+    pub name: String,
+    /// Whether anybody may register.
+    pub open: bool,
+    /// Mailboxes.
+    pub mailboxes: u64,
+    /// Envelopes that wait.
+    pub envelopes: u64,
+    /// Bytes that wait.
+    pub bytes: u64,
+    /// Bytes of kept descriptors.
+    pub kept_bytes: u64,
+    /// Connected owners of mailboxes.
+    pub owners: u64,
+    /// Whether its store takes writes.
+    pub storage_ok: bool,
+    /// What is wrong with its clock, if anything is.
+    pub clock: Option<String>,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+}

@@ -1,0 +1,223 @@
+//! A relay of the world: the real service over a disk that survives, and what a bad one does between it and the links.
+
+use kith_node::{
+    net::{PeerName, RelayInput, RelayToken},
+    relay::{Service, Settings, Setup},
+};
+use kith_protocol::{
+    RelayId, Timestamp,
+    crypto::{Secret, sign::SigningKey},
+    mailbox::{Answer, Page, RelayCard},
+};
+use kith_store::{Disk, MemoryDisk, Store, Unlock, mailbox::MailboxStore};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng as _, SeedableRng},
+};
+use std::time::Duration;
+
+/// What a relay is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Character {
+    /// It does what it says.
+    #[default]
+    Honest,
+    /// It signs for every other deposit and keeps nothing of it.
+    Drops,
+    /// It says of half of the pages that they are empty.
+    Delays,
+    /// It gives what waits in another order.
+    Reorders,
+    /// It gives old pages and old receipts again.
+    Replays,
+    /// It gives the first descriptors that it was ever given.
+    OldHeads,
+}
+
+/// A relay with its disk.
+pub struct Relay {
+    /// What it is like.
+    pub character: Character,
+    /// Requests that reached it.
+    pub requests: u64,
+    index: usize,
+    disk: MemoryDisk,
+    service: Option<Service>,
+    /// What a liar shows its depositors: the same key over another disk.
+    shadow: Option<Service>,
+    life: u64,
+    next: u64,
+    pages: Vec<Vec<u8>>,
+    receipts: Vec<Vec<u8>>,
+    kept: Option<Vec<u8>>,
+    rng: ChaCha20Rng,
+}
+
+fn unlock() -> Unlock {
+    Unlock::Key(Secret::new([8; 32]))
+}
+
+fn seeded(seed: u64, index: usize, life: u64) -> ChaCha20Rng {
+    let mut bytes = [1; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&(index as u64).to_le_bytes());
+    bytes[16..24].copy_from_slice(&life.to_le_bytes());
+    ChaCha20Rng::from_seed(bytes)
+}
+
+impl Relay {
+    pub(super) fn create(index: usize, seed: u64) -> Self {
+        let disk = MemoryDisk::new();
+        drop(Store::create(Disk::Memory(disk.clone()), &unlock(), &mut seeded(seed, index, 0)).unwrap());
+        Self {
+            character: Character::Honest,
+            requests: 0,
+            index,
+            disk,
+            service: None,
+            shadow: None,
+            life: 0,
+            next: 0,
+            pages: Vec::new(),
+            receipts: Vec::new(),
+            kept: None,
+            rng: seeded(seed, index, u64::MAX),
+        }
+    }
+
+    fn key(&self) -> SigningKey {
+        SigningKey::from_seed(&Secret::new([100 + self.index as u8; 32]))
+    }
+
+    /// Names it.
+    pub fn id(&self) -> RelayId {
+        RelayId::from_bytes(*self.key().public().as_bytes())
+    }
+
+    /// The transport name of a relay's node.
+    pub fn peer(&self) -> PeerName {
+        PeerName(format!("relay-{}", self.index))
+    }
+
+    /// Its card, as a link.
+    pub fn card(&self) -> String {
+        let address = format!("/memory/{}/p2p/{}", 1_000 + self.index, self.peer().0);
+        RelayCard::new(self.id(), None, [address]).to_string()
+    }
+
+    /// Whether it runs.
+    pub fn is_up(&self) -> bool {
+        self.service.is_some()
+    }
+
+    fn serve(&self, disk: MemoryDisk, seed: u64, now: Timestamp, moment: Duration) -> Service {
+        let store = Store::open(Disk::Memory(disk), &unlock(), &mut seeded(seed, self.index, self.life)).unwrap();
+        let settings = Settings { open: true, name: format!("r{}", self.index), ..Settings::default() };
+        Service::new(Setup {
+            store: Box::new(MailboxStore::new(store)),
+            key: self.key(),
+            peer: self.peer(),
+            settings,
+            rng: seeded(seed, self.index, 1_000 + self.life),
+            wall: now,
+            moment,
+        })
+        .unwrap()
+    }
+
+    pub(super) fn start(&mut self, seed: u64, now: Timestamp, moment: Duration) {
+        self.life += 1;
+        self.service = Some(self.serve(self.disk.clone(), seed, now, moment));
+        self.shadow = None;
+        if self.character == Character::Drops {
+            let copy = MemoryDisk::from_image(self.disk.image());
+            self.shadow = Some(self.serve(copy, seed, now, moment));
+        }
+    }
+
+    /// Takes its power; half of the times what was not synced is torn.
+    pub(super) fn crash(&mut self) -> bool {
+        let Some(service) = self.service.take() else { return false };
+        if self.rng.next_u64().is_multiple_of(2) {
+            self.disk.crash();
+        } else {
+            self.disk.crash_torn(&mut self.rng);
+        }
+        drop(service);
+        self.shadow = None;
+        true
+    }
+
+    /// A copy of what is on its disk now.
+    pub fn image(&self) -> Vec<u8> {
+        self.disk.image()
+    }
+
+    pub(super) fn put_back(&mut self, image: Vec<u8>) {
+        self.service = None;
+        self.shadow = None;
+        self.disk = MemoryDisk::from_image(image);
+    }
+
+    /// Takes one request; gives the answer and whom it wakes.
+    pub(super) fn ask(
+        &mut self,
+        from: &PeerName,
+        request: Vec<u8>,
+        now: Timestamp,
+        moment: Duration,
+    ) -> Option<(Vec<u8>, Vec<PeerName>)> {
+        self.requests += 1;
+        self.next += 1;
+        let input =
+            |request: Vec<u8>| RelayInput::Request { token: RelayToken(self.next), from: from.clone(), request };
+        if let Some(shadow) = &mut self.shadow {
+            let mut shown = shadow.turn(vec![input(request.clone())], Vec::new(), now, moment);
+            let answer = shown.answers.pop()?.1;
+            if is_custody(&answer) && self.rng.next_u64().is_multiple_of(2) {
+                return Some((answer, Vec::new()));
+            }
+        }
+        let mut turn = self.service.as_mut()?.turn(vec![input(request)], Vec::new(), now, moment);
+        let answer = turn.answers.pop()?.1;
+        Some((self.twist(answer), turn.wake.into_iter().collect()))
+    }
+
+    /// What a bad relay makes of an honest answer.
+    fn twist(&mut self, answer: Vec<u8>) -> Vec<u8> {
+        let roll = self.rng.next_u64();
+        match (self.character, Answer::decode(&answer)) {
+            (Character::Delays, Ok(Answer::Page(page))) if roll.is_multiple_of(2) => {
+                Answer::Page(Page { items: Vec::new(), more: false, ..page }).encode()
+            }
+            (Character::Reorders, Ok(Answer::Page(mut page))) => {
+                let places: Vec<_> = page.items.iter().map(|item| item.cursor).collect();
+                for n in (1..page.items.len()).rev() {
+                    page.items.swap(n, (self.rng.next_u64() % (n as u64 + 1)) as usize);
+                }
+                for (item, cursor) in page.items.iter_mut().zip(places) {
+                    item.cursor = cursor;
+                }
+                Answer::Page(page).encode()
+            }
+            (Character::Replays, Ok(Answer::Page(page))) if !page.items.is_empty() => {
+                self.pages.push(answer.clone());
+                let old = (roll % self.pages.len() as u64) as usize;
+                if roll.is_multiple_of(3) { self.pages[old].clone() } else { answer }
+            }
+            (Character::Replays, Ok(Answer::Custody(_))) => {
+                self.receipts.push(answer.clone());
+                let old = (roll % self.receipts.len() as u64) as usize;
+                if roll.is_multiple_of(3) { self.receipts[old].clone() } else { answer }
+            }
+            (Character::OldHeads, Ok(Answer::Kept(found))) if found.iter().any(Option::is_some) => {
+                self.kept.get_or_insert(answer).clone()
+            }
+            _ => answer,
+        }
+    }
+}
+
+fn is_custody(answer: &[u8]) -> bool {
+    matches!(Answer::decode(answer), Ok(Answer::Custody(_)))
+}
