@@ -443,7 +443,19 @@ fn cards_of_relays_that_do_not_fit_are_named() {
             &contact,
             "code_wrong_kind",
             "this is a contact code, not a relay card",
+            "kith contact add CODE adds that person; a relay's card comes from its operator",
+        ),
+        (
+            INVITE,
+            "code_wrong_kind",
+            "this is a channel invite, not a relay card",
             "ask the relay's operator for its card: kith relay card",
+        ),
+        (
+            &format!("{url}&a=%zz"),
+            "code_bad_hint",
+            &format!("address hint {} of the link is damaged", url.matches("a=").count() + 1),
+            "copy the link again, or ask for it",
         ),
         (
             &code,
@@ -455,6 +467,7 @@ fn cards_of_relays_that_do_not_fit_are_named() {
         let args = add(text);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         check(&alice, &[(&args, b"", 2, error, message, hint)]);
+        check(&alice, &[(&["relay", "add", "-"], text.as_bytes(), 2, error, message, hint)]);
     }
     check(
         &alice,
@@ -465,12 +478,19 @@ fn cards_of_relays_that_do_not_fit_are_named() {
                 2,
                 "code_wrong_kind",
                 "this is a relay card, not a contact code",
-                "ask for their contact code: kith me",
+                "kith relay add CARD lets that relay hold your mail; people have a contact code: kith me",
             ),
             (&["relay", "card"], b"", 4, "no_relay", "this node runs no relay", "kith relay run"),
             (&["relay", "stats"], b"", 4, "no_relay", "this node runs no relay", "kith relay run"),
             (&["relay", "invite"], b"", 4, "no_relay", "this node runs no relay", "kith relay run"),
-            (&["relay", "remove", "zzzzzz"], b"", 4, "relay_unknown", "no relay known by zzzzzz", "kith relay list"),
+            (
+                &["relay", "remove", "zzzzzz"],
+                b"",
+                4,
+                "relay_unknown",
+                "no relay of yours begins with zzzzzz",
+                "kith relay list",
+            ),
             (
                 &["relay", "remove", "zz"],
                 b"",
@@ -493,13 +513,13 @@ fn cards_of_relays_that_do_not_fit_are_named() {
                 "that is the relay that this node runs",
                 "give the card to others: kith relay card; this node's own mail needs another relay",
             ),
-            (&["relay", "block", "zzzzzz"], b"", 4, "not_found", "no mailbox known by zzzzzz", "kith relay members"),
+            (&["relay", "block", "zzzzzz"], b"", 4, "not_found", "no mailbox begins with zzzzzz", "kith relay members"),
             (
                 &["relay", "invite", "revoke", "ffffff"],
                 b"",
                 4,
                 "not_found",
-                "no invite begins with that",
+                "no invite that still admits begins with ffffff",
                 "kith relay invite list",
             ),
             (
@@ -507,20 +527,65 @@ fn cards_of_relays_that_do_not_fit_are_named() {
                 b"",
                 2,
                 "usage",
-                "no quota was given",
-                "kith relay quota MAILBOX --envelopes N --bytes N, or --usual",
+                "the following required arguments were not provided: --envelopes <N>",
+                "kith relay quota --help",
+            ),
+            (
+                &["relay", "quota", "zzzzzz", "--envelopes", "5", "--bytes", "4MB"],
+                b"",
+                2,
+                "usage",
+                "invalid value '4MB' for '--bytes <SIZE>': a size such as 4096, 512KiB, 128MiB or 2GiB",
+                "kith relay quota --help",
+            ),
+            (
+                &["relay", "invite", "--expires", "0s"],
+                b"",
+                2,
+                "usage",
+                "an invite that admits nobody",
+                "at least one use, and an end that lies ahead",
             ),
         ],
     );
-    // In use already is no error; a relay for members refuses who was not invited, and says so.
-    assert_eq!(alice.ok(&["relay", "add", &url])["changed"], true);
-    assert_eq!(alice.ok(&["relay", "add", &url])["changed"], false);
-    for _ in 0..200 {
-        if alice.ok(&["relay", "list"])["items"][0]["state"] == "refused" {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    // A relay for members refuses who was not invited, and says so as often as it is asked; an invite changes its mind.
+    let id = card["relay"].as_str().unwrap().to_owned();
+    let refused = "the relay refuses: it is for members only: ask its operator for an invite";
+    let hint = format!("kith relay add LINK with an invite of its operator, or kith relay remove {}", &id[..12]);
+    for _ in 0..2 {
+        check(&alice, &[(&["relay", "add", &url], b"", 5, "relay_refused", refused, &hint)]);
     }
-    let list = alice.ok(&["relay", "list"]);
-    assert_eq!(list["items"][0]["detail"], "it is for members only: ask its operator for an invite", "{list}");
+    assert_eq!(alice.ok(&["relay", "list"])["items"][0]["state"], "refused");
+    let invite = relay.ok(&["relay", "invite"])["url"].as_str().unwrap().to_owned();
+    let added = alice.ok(&["relay", "add", &format!(" «{invite}» ")]);
+    assert_eq!((&added["state"], &added["changed"]), (&"ready".into(), &true.into()));
+    // In use already is no error.
+    assert_eq!(alice.ok(&["relay", "add", &invite])["changed"], false);
+    assert_eq!(alice.ok(&["relay", "add", &code])["changed"], false, "where it listens is known");
+}
+
+#[test]
+fn relays_that_are_away_or_others_than_their_card_says_are_named() {
+    let mut first = Person::relay("first");
+    let second = Person::relay("second");
+    let card = |of: &Person| of.ok(&["relay", "card"]);
+    let (one, two) = (card(&first), card(&second));
+    let id = one["relay"].as_str().unwrap().to_owned();
+    let alice = Person::online("alice");
+    // The card of one with the address of another.
+    let (_, place) = two["url"].as_str().unwrap().split_once('?').unwrap();
+    let wrong = format!("kith:{}?{place}", one["card"].as_str().unwrap());
+    let message = "another key than the card's answers there: ask for its card again";
+    let hint = format!("kith relay remove {}", &id[..12]);
+    check(&alice, &[(&["relay", "add", &wrong], b"", 9, "relay_wrong_key", message, &hint)]);
+    assert_eq!(alice.ok(&["status"])["relays"][0]["state"], "wrong_key");
+    assert_eq!(alice.ok(&["relay", "remove", &id[..12]])["changed"], true);
+    assert_eq!(alice.ok(&["relay", "list"])["items"], Value::Array(Vec::new()));
+    // Nobody there: it stays added.
+    let invite = first.ok(&["relay", "invite"])["url"].as_str().unwrap().to_owned();
+    first.kill();
+    let message = "the relay did not answer within 200 ms; it stays added and is asked again";
+    check(&alice, &[(&["relay", "add", &invite, "--wait", "200ms"], b"", 7, "not_yet", message, "kith relay list")]);
+    let listed = alice.ok(&["relay", "add", &invite, "--wait", "0s"]);
+    assert_eq!((&listed["state"], &listed["changed"]), (&"new".into(), &false.into()));
 }

@@ -128,3 +128,40 @@ impl Show for RelayStats {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kith_node::api::types::Time;
+
+    fn relay(name: &str, detail: Option<&str>) -> Relay {
+        Relay {
+            relay: "abcdefgh2345".into(),
+            peer: "p".into(),
+            name: name.into(),
+            state: RelayState::Ready,
+            detail: detail.map(Into::into),
+            added_at: Time::default(),
+            last_answer: None,
+            envelopes: 3,
+            envelopes_max: 16_384,
+            bytes: 1,
+            bytes_max: 128 << 20,
+            prekeys: 9,
+            broken: 0,
+        }
+    }
+
+    #[test]
+    fn what_a_relay_calls_itself_cannot_command_a_terminal() {
+        let style = crate::render::Output::new(true).style();
+        let text = relay("cor\u{1b}[2Jner\u{202e}\nx", Some("a\u{9b}31m\nb")).human(style);
+        assert_eq!(text.lines().count(), 1);
+        assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
+        assert!(text.starts_with("cor␛[2Jner x (abcdefgh)  holds your mail: a"), "{text:?}");
+        assert!(text.contains("up to 16384 messages, 128 MiB · 9 one-time keys"), "{text:?}");
+        let mut liar = relay("", None);
+        liar.broken = 2;
+        assert!(liar.human(style).starts_with("abcdefgh  ") && liar.human(style).ends_with("broke its word 2 times"));
+    }
+}

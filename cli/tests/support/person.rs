@@ -52,6 +52,19 @@ impl Person {
         command
     }
 
+    /// Kills the daemon without warning.
+    pub(crate) fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
+    /// Stops the daemon in order.
+    pub(crate) fn stop(&mut self) {
+        self.ok(&["stop"]);
+        self.daemon.take().unwrap().wait().unwrap();
+    }
+
     /// Somebody with a relay for members beside the daemon.
     pub(crate) fn relay(name: &str) -> Self {
         let mut person = Self::new(name);
@@ -63,10 +76,15 @@ impl Person {
         self.run(&[&["run"], args].concat());
     }
 
-    fn run(&mut self, verb: &[&str]) {
+    /// Starts the daemon with a verb that runs one.
+    pub(crate) fn run(&mut self, verb: &[&str]) {
+        // Who comes back listens where they did before, as on a profile's own port.
+        let suffix = format!("/p2p/{}", self.ready["peer"].as_str().unwrap_or_default());
+        let before = self.ready["listen"][0].as_str().map(|at| at.trim_end_matches(&suffix).to_owned());
+        let listen = before.unwrap_or_else(|| "/ip4/127.0.0.1/udp/0/quic-v1".to_owned());
         let mut child = self
             .command(verb)
-            .args(["--json", "--no-mdns", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
+            .args(["--json", "--no-mdns", "--listen", &listen])
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::input;
+use crate::render::words;
 use clap::Args;
 use kith_node::api::types::{Relay, RelayAdded, RelayState};
 use kith_node::{Client, Code, UserError};
@@ -75,8 +76,8 @@ fn check(relay: &Relay, time: Duration) -> Result<(), UserError> {
             Err(UserError::new(Code::RelayWrongKey, detail).hint(format!("kith relay remove {short}")))
         }
         RelayState::New | RelayState::Unreachable | RelayState::Leaving => {
-            let seconds = time.as_secs();
-            let message = format!("the relay did not answer within {seconds} s; it stays added and is asked again");
+            let within = words(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+            let message = format!("the relay did not answer within {within}; it stays added and is asked again");
             Err(UserError::new(Code::NotYet, message).hint("kith relay list"))
         }
     }
