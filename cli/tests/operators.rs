@@ -26,16 +26,26 @@ fn commands() -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn the_commands_of_the_operators_page_work() {
-    let relay = Person::relay("corner");
-    let alice = Person::online("alice");
+    let (mut relay, alice) = (Person::nobody(), Person::online("alice"));
     let (shell, plain) = commands();
     assert!(shell.len() >= 7 && plain.len() >= 7, "the page has blocks: {shell:?} {plain:?}");
+    let words = |line: &str| -> Vec<String> { line.split_whitespace().skip(1).map(str::to_owned).collect() };
     let mut link = String::new();
-    for line in shell.iter().filter(|line| !line.contains(" init ")) {
-        let args: Vec<&str> = line.split(' ').skip(1).collect();
+    for line in &shell {
+        let args = words(line);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let told = relay.ok(&args);
         if let Some(url) = told["url"].as_str().filter(|_| line.contains("invite")) {
             url.clone_into(&mut link);
+        }
+        if args[0] == "init" {
+            let runs: Vec<Vec<String>> = plain.iter().filter(|l| l.contains(" relay run ")).map(|l| words(l)).collect();
+            assert_eq!(runs.len(), 2, "one way to run it for members, one for anybody");
+            for run in runs.iter().rev() {
+                relay.daemon.is_some().then(|| relay.stop());
+                relay.run(&run.iter().map(String::as_str).collect::<Vec<_>>());
+                assert_eq!(relay.ok(&["relay", "card"])["open"], run.contains(&"--open".to_owned()));
+            }
         }
     }
     // Its card alone admits nobody; the invite does.
@@ -44,7 +54,7 @@ fn the_commands_of_the_operators_page_work() {
     let mailbox = relay.ok(&["relay", "members"])["items"][0]["mailbox"].as_str().unwrap().to_owned();
     for line in plain.iter().filter(|line| line.starts_with("kith relay") && !line.contains(" run ")) {
         let line = line.replace("MAILBOX", &mailbox[..12]);
-        let args: Vec<&str> = line.split(' ').filter(|w| !w.is_empty()).skip(1).collect();
+        let args: Vec<&str> = line.split_whitespace().skip(1).collect();
         assert_eq!(relay.ok(&args)["changed"], true, "{line}");
     }
     let invites = relay.ok(&["relay", "invite", "list"]);

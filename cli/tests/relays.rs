@@ -43,9 +43,10 @@ fn mail_for_a_sleeper_waits_at_a_relay_that_is_killed_meanwhile() {
     assert_eq!(first["state"], "stored");
     let id = first["id"].as_str().unwrap();
     let steps = alice.ok(&["why", id])["recipients"][0]["steps"].clone();
-    let stored = steps.as_array().unwrap().iter().find(|s| s["what"].as_str().unwrap().starts_with("stored: corner "));
+    let stored =
+        steps.as_array().unwrap().iter().find(|s| s["what"].as_str().unwrap().starts_with("stored: relay corner ("));
     assert!(stored.is_some_and(|s| s["what"].as_str().unwrap().contains(" holds it until 2")), "{steps}");
-    assert!(said(&alice, &["why", id]).contains("  ▣ stored: corner "));
+    assert!(said(&alice, &["why", id]).contains("  ▣ stored: relay corner ("));
     assert!(said(&alice, &["outbox", "list"]).contains("▣ stored"));
 
     relay.kill();

@@ -106,8 +106,9 @@ fn recipient_text(recipient: &WhyRecipient, style: Style) -> String {
     let mut text = format!("  {} {device}  {}", style.bold(&who), state(recipient.state, 1, 1, style));
     for step in &recipient.steps {
         let (what, place) = (clean_line(&step.what), clean_line(&step.place));
+        let place = if what.contains(&place) { String::new() } else { format!("  {}", style.faint(&place)) };
         let sign = if what.starts_with("stored: ") { "▣ " } else { "" };
-        text.push_str(&format!("\n    {}  {sign}{what}  {}", style.faint(&local(step.at)), style.faint(&place)));
+        text.push_str(&format!("\n    {}  {sign}{what}{place}", style.faint(&local(step.at))));
     }
     if let Some(error) = &recipient.error {
         text.push_str(&format!("\n    {}", style.warn(&style.here(&clean_line(error)))));
