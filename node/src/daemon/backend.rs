@@ -1,28 +1,26 @@
 //! Answers local clients: changes go to the app, questions are read from a snapshot.
 
+mod doctor;
+mod operator;
+
 use super::{DaemonOptions, RelayHandle, app_thread::Post};
 use crate::{
     api::{
         Backend, MessageQuery,
         error::{Code, UserError},
         types::{
-            Check, CheckState, ConfigView, Contact, DhtStatus, EventPage, Me, MemberWord, Message, NewInvite,
-            OutboxItem, Peer, Ping, Relay, RelayCard, RelayInvite, RelayMember, RelayStats, RelayStatus, Status,
-            StorageState, TransportCounts, Why,
+            Check, ConfigView, Contact, DhtStatus, EventPage, Me, MemberWord, Message, NewInvite, OutboxItem, Peer,
+            Ping, Relay, RelayCard, RelayInvite, RelayMember, RelayStats, RelayStatus, Status, StorageState,
+            TransportCounts, Why,
         },
     },
     app::{Command, Reply, came_in, query, storage_error},
     clock::Clock,
     config::Config,
     net::{NetHandle, PeerName, PeerStatus, Transport},
-    relay::{InviteId, Operator, Told},
 };
-use kith_protocol::{MailboxId, MessageId, Timestamp, mailbox::RelayCard as RelayCardCode};
-use kith_store::{
-    Rows, Snapshot, Store,
-    mailbox::{InviteInfo, Quota},
-    table::OwnProfile,
-};
+use kith_protocol::{MailboxId, MessageId, Timestamp};
+use kith_store::{Snapshot, Store};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -63,23 +61,6 @@ impl Daemon {
         self.0.parts.relay.as_ref()
     }
 
-    /// The card of the relay that this daemon runs, with the addresses under which others reach it; `token` admits.
-    ///
-    /// # Errors
-    /// `no_relay` where none runs; what the store reports.
-    pub async fn card(&self, token: Option<[u8; 16]>) -> Result<RelayCardCode, UserError> {
-        let id = self.relay().ok_or_else(no_relay)?.id();
-        let own: Option<OwnProfile> = self.read(|rows| rows.row(&OwnProfile::only())).await?;
-        let addresses = own.into_iter().flat_map(|own| {
-            let at = |address: &String| match address.contains("/p2p/") {
-                true => address.clone(),
-                false => format!("{address}/p2p/{}", own.peer),
-            };
-            own.addresses.iter().map(at).collect::<Vec<_>>()
-        });
-        Ok(RelayCardCode::new(id, token, addresses))
-    }
-
     /// Reads from a snapshot, away from the runtime's own threads.
     async fn read<T: Send + 'static>(
         &self,
@@ -89,25 +70,6 @@ impl Daemon {
         let read = tokio::task::spawn_blocking(move || store.snapshot().and_then(|rows| look(&rows)));
         read.await.map_err(|_| UserError::internal("a query died"))?.map_err(|e| storage_error(&e))
     }
-}
-
-/// Mailboxes asked for at once.
-const MEMBERS_PAGE: usize = 1_000;
-
-impl Daemon {
-    /// Asks the relay that this daemon runs.
-    async fn operator(&self, ask: Operator) -> Result<Told, UserError> {
-        let relay = self.relay().ok_or_else(no_relay)?;
-        Ok(relay.ask(ask).await?)
-    }
-}
-
-fn no_relay() -> UserError {
-    UserError::new(Code::NoRelay, "this node runs no relay").hint("kith relay run")
-}
-
-fn misfit() -> UserError {
-    UserError::internal("the relay answered something else than it was asked")
 }
 
 fn unknown_message(id: &MessageId) -> UserError {
@@ -259,96 +221,31 @@ impl Backend for Daemon {
     }
 
     async fn relay_card(&self) -> Result<RelayCard, UserError> {
-        let stats = self.operator(Operator::Stats).await?;
-        let Told::Stats(stats) = stats else { return Err(misfit()) };
-        let card = self.card(None).await?;
-        Ok(RelayCard {
-            card: card.code(),
-            url: card.to_string(),
-            relay: card.relay.to_string(),
-            name: stats.name.clone(),
-            open: stats.open,
-        })
+        self.operator()?.card().await
     }
 
     async fn relay_invite(&self, invite: NewInvite) -> Result<RelayInvite, UserError> {
-        let expires = self.0.parts.clock.now().plus_millis(invite.expires_after_ms);
-        let told = self.operator(Operator::Invite { uses: invite.uses, until: expires }).await?;
-        let Told::Invited { token, id } = told else { return Err(misfit()) };
-        let card = self.card(Some(token)).await?;
-        Ok(RelayInvite {
-            id: id.to_string(),
-            card: Some(card.code()),
-            url: Some(card.to_string()),
-            uses: invite.uses,
-            expires: expires.into(),
-        })
+        self.operator()?.invite(invite).await
     }
 
     async fn relay_invites(&self) -> Result<Vec<RelayInvite>, UserError> {
-        let Told::Invites(invites) = self.operator(Operator::Invites).await? else { return Err(misfit()) };
-        let shown = |invite: InviteInfo| RelayInvite {
-            id: InviteId::of(&invite.token).to_string(),
-            card: None,
-            url: None,
-            uses: invite.uses,
-            expires: invite.until.into(),
-        };
-        Ok(invites.into_iter().map(shown).collect())
+        self.operator()?.invites().await
     }
 
     async fn relay_revoke(&self, id: String) -> Result<(), UserError> {
-        self.operator(Operator::RevokeInvite { id }).await.map(drop)
+        self.operator()?.revoke(id).await
     }
 
     async fn relay_members(&self) -> Result<Vec<RelayMember>, UserError> {
-        let mut members: Vec<RelayMember> = Vec::new();
-        let mut after = None;
-        loop {
-            let Told::Members(page) = self.operator(Operator::Members { after, limit: MEMBERS_PAGE }).await? else {
-                return Err(misfit());
-            };
-            after = page.last().map(|member| member.id);
-            let last = page.len() < MEMBERS_PAGE;
-            members.extend(page.into_iter().map(|member| RelayMember {
-                mailbox: member.id.to_string(),
-                registered: member.registered,
-                since: member.since.into(),
-                envelopes: member.used.envelopes,
-                bytes: member.used.bytes,
-                envelopes_max: member.quota.map(|quota| quota.envelopes),
-                bytes_max: member.quota.map(|quota| quota.bytes),
-                allowed: member.allowed,
-                blocked: member.blocked,
-                prekeys: member.prekeys,
-            }));
-            if last || after.is_none() {
-                return Ok(members);
-            }
-        }
+        self.operator()?.members().await
     }
 
     async fn relay_judge(&self, mailbox: MailboxId, word: MemberWord) -> Result<(), UserError> {
-        let own = word.quota.map(|quota| Some(Quota { envelopes: quota.envelopes, bytes: quota.bytes }));
-        let quota = own.or_else(|| word.usual_quota.then_some(None));
-        let judge = Operator::Judge { mailbox, allowed: word.allowed, blocked: word.blocked, quota };
-        self.operator(judge).await.map(drop)
+        self.operator()?.judge(mailbox, word).await
     }
 
     async fn relay_stats(&self) -> Result<RelayStats, UserError> {
-        let Told::Stats(stats) = self.operator(Operator::Stats).await? else { return Err(misfit()) };
-        Ok(RelayStats {
-            name: stats.name.clone(),
-            open: stats.open,
-            mailboxes: stats.held.mailboxes,
-            envelopes: stats.held.envelopes,
-            bytes: stats.held.bytes,
-            kept_bytes: stats.held.kept_bytes,
-            owners: stats.owners,
-            storage_ok: stats.storage_ok,
-            clock: stats.clock_doubt.map(|doubt| doubt.to_string()),
-            uptime_s: stats.uptime_s,
-        })
+        self.operator()?.stats().await
     }
 
     async fn metrics(&self) -> Result<String, UserError> {
@@ -365,8 +262,7 @@ impl Backend for Daemon {
             text.push_str(&format!("# HELP {name} {about}\n# TYPE {name} gauge\n{name} {value}\n"));
         }
         if self.relay().is_some() {
-            let Told::Metrics(relay) = self.operator(Operator::Metrics).await? else { return Err(misfit()) };
-            text.push_str(&relay);
+            text.push_str(&self.operator()?.metrics().await?);
         }
         Ok(text)
     }
@@ -376,74 +272,11 @@ impl Backend for Daemon {
     }
 
     async fn doctor(&self) -> Result<Vec<Check>, UserError> {
-        let status = self.status().await?;
-        let waiting = self.outbox().await?;
-        let now = self.0.parts.clock.now();
-        let clock = match self.0.parts.options.accept_clock {
-            true => None,
-            false => self.read(move |rows| query::clock_doubt(rows, now)).await?,
-        };
-        Ok(vec![
-            check(
-                "storage",
-                status.storage == StorageState::Ok,
-                "the store takes writes",
-                "writing failed",
-                "look at the disk",
-            ),
-            check(
-                "clock",
-                clock.is_none(),
-                "fits what this profile has seen",
-                clock.as_deref().unwrap_or_default(),
-                "set the clock; if it is right: kith run --accept-clock",
-            ),
-            check(
-                "listen",
-                !status.listen.is_empty(),
-                "the node listens",
-                "the node listens nowhere",
-                "kith config set network.listen, or run with --listen",
-            ),
-            note(
-                "peers",
-                status.peers > 0,
-                &format!(
-                    "{} connected ({} Noise, {} QUIC)",
-                    status.peers, status.transports.noise, status.transports.quic
-                ),
-                "no way to reach the network yet",
-                "use a contact's link, or --bootstrap, or add a relay",
-            ),
-            note(
-                "descriptor",
-                status.dht.published_to > 0,
-                &format!("{} peers hold how you are reached", status.dht.published_to),
-                "nobody holds how you are reached yet: contacts need your link",
-                "kith me",
-            ),
-            note(
-                "outbox",
-                waiting.iter().all(|w| now.millis_since(w.queued_at.0) < 86_400_000),
-                &format!("{} messages on their way", waiting.len()),
-                "messages wait for more than a day",
-                "kith outbox list",
-            ),
-        ])
+        self.checks().await
     }
 
     async fn stop(&self) -> Result<(), UserError> {
         self.0.parts.stop.send_replace(true);
         Ok(())
     }
-}
-
-fn check(name: &str, good: bool, fine: &str, bad: &str, fix: &str) -> Check {
-    let (state, detail, fix) = if good { (CheckState::Ok, fine, "") } else { (CheckState::Problem, bad, fix) };
-    Check { name: name.into(), state, detail: detail.into(), fix: fix.into() }
-}
-
-fn note(name: &str, good: bool, fine: &str, bad: &str, fix: &str) -> Check {
-    let (state, detail, fix) = if good { (CheckState::Ok, fine, "") } else { (CheckState::Note, bad, fix) };
-    Check { name: name.into(), state, detail: detail.into(), fix: fix.into() }
 }
