@@ -166,3 +166,54 @@ fn hints_about_people_name_them_so_that_they_are_found() {
         .collect();
     assert!(types(&line.replace("DIGITS", &digits)).ends_with("verified\n"));
 }
+
+#[test]
+fn hints_about_relays_can_be_typed_as_they_stand() {
+    let (relay, alice, bob) = (Person::relay("corner"), Person::online("alice"), Person::online("bob"));
+    let types = |person: &Person, line: &str| {
+        let output = shell(line).env_clear().env("PATH", path()).env("HOME", person.dir.path()).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let hint = |person: &Person, args: &[&str]| {
+        let said = String::from_utf8(person.command(args).output().unwrap().stderr).unwrap();
+        said.lines().last().unwrap().trim_start_matches("  try: ").to_owned()
+    };
+    let kith = format!("kith --home {}", alice.home().display());
+    let empty = String::from_utf8(alice.command(&["relay", "list"]).output().unwrap().stdout).unwrap();
+    assert_eq!(empty, format!("no relay holds your mail: {kith} relay add CARD\n"));
+    let add = empty.trim().strip_prefix("no relay holds your mail: ").unwrap().to_owned();
+
+    // Refused without an invite; what is said then puts it right, or takes it away again.
+    let card = relay.ok(&["relay", "card"])["url"].as_str().unwrap().to_owned();
+    let refused = hint(&alice, &["relay", "add", &card]);
+    let (with, without) = refused.split_once(" with an invite of its operator, or ").unwrap();
+    assert_eq!(types(&alice, without), "done\n");
+    assert_eq!(alice.ok(&["relay", "list"])["items"], Value::Array(Vec::new()));
+    let asks = hint(&relay, &["relay", "add", &card]);
+    let shown = types(&relay, asks.split_once(": ").unwrap().1.split(';').next().unwrap());
+    assert!(shown.contains("for members only: ") && shown.ends_with(&format!("link   {card}\n")), "{shown}");
+    let invite = shown.lines().find_map(|line| line.strip_prefix("mode   for members only: ")).unwrap();
+    let invited = types(&relay, invite);
+    let link = invited.trim().rsplit(' ').next().unwrap();
+    assert!(types(&alice, &with.replace("LINK", &format!("'{link}'"))).contains("holds your mail"));
+    assert!(types(&alice, &add.replace("CARD", &format!("'{link}'"))).starts_with("in use already\n"));
+    assert!(types(&alice, &hint(&alice, &["relay", "remove", "zzzzzz"])).starts_with("corner ("));
+
+    // A code of another kind: the hint names the verb that takes it.
+    let contact = hint(&alice, &["relay", "add", &bob.link()]);
+    let verb = contact.split(" adds that person").next().unwrap();
+    assert!(types(&alice, &verb.replace("CODE", &format!("'{}'", bob.link()))).starts_with("@bob"));
+    let relays = hint(&bob, &["contact", "add", link]);
+    let verb = relays.split(" lets that relay").next().unwrap().replace("CARD", &format!("'{link}'"));
+    relay.ok(&["relay", "invite"]);
+    assert_eq!(hint(&bob, &["relay", "stats"]), format!("kith --home {} relay run", bob.home().display()));
+    let second = types(&relay, invite);
+    let verb = verb.replace(link, second.trim().rsplit(' ').next().unwrap());
+    assert!(types(&bob, &verb).contains("holds your mail"));
+    for list in ["members", "invite list"] {
+        let args: Vec<&str> = ["relay"].into_iter().chain(list.split(' ')).collect();
+        assert!(!relay.ok(&args)["items"].as_array().unwrap().is_empty());
+    }
+    assert_eq!(types(&relay, &hint(&relay, &["relay", "block", "zzzzzz"])).lines().count(), 2);
+}
