@@ -11,6 +11,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod time;
+mod wakes;
 
 pub use counters::Counters;
 pub use open::{Opened, open};

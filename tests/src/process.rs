@@ -13,6 +13,7 @@ use kith_node::{
 use kith_protocol::{AccountId, MessageId};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    ffi::OsString,
     fs::File,
     future::Future,
     io::{BufRead as _, BufReader},
@@ -81,6 +82,12 @@ pub struct Person {
     pub passphrase: Option<String>,
     /// The log filter and the file it is appended to.
     pub log: Option<(String, PathBuf)>,
+    /// Runs a relay that is open to anybody.
+    pub relay: bool,
+    /// What the daemon is started under, if anything: a program and its arguments.
+    pub under: Vec<String>,
+    /// The card of its relay, once it was ready.
+    pub card: Option<String>,
     folder: TempDir,
     child: Option<Child>,
 }
@@ -106,6 +113,9 @@ impl Person {
             bootstrap: Vec::new(),
             passphrase: passphrase.map(Into::into),
             log: None,
+            relay: false,
+            under: Vec::new(),
+            card: None,
             folder,
             child: None,
         }
@@ -133,10 +143,14 @@ impl Person {
 
     /// The command that starts the daemon.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary());
-        command.arg(self.home()).arg(tcp(self.port)).env_remove("KITH_LOG").stdin(Stdio::null());
+        let mut words = self.under.iter().map(OsString::from).chain([binary().into_os_string()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg(self.home()).arg(tcp(self.port)).env_remove("KITH_LOG").stdin(Stdio::null());
         for address in &self.bootstrap {
             command.arg("--bootstrap").arg(address);
+        }
+        if self.relay {
+            command.arg("--relay");
         }
         if self.passphrase.is_some() {
             command.arg("--passphrase").arg(self.folder.path().join("passphrase"));
@@ -160,6 +174,8 @@ impl Person {
         });
         let line = tokio::time::timeout(DEADLINE, line).await.unwrap().unwrap().unwrap();
         assert!(line.contains("\"ready\""), "{} did not start: {line:?}", self.name);
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+        self.card = ready.get("card").and_then(|card| card.as_str()).map(Into::into);
     }
 
     /// Whether a process runs.

@@ -9,7 +9,7 @@ mod storage;
 
 use super::{
     ClockDoubt, Counters, Denied, Operator, Settings, Stats, Told, counters, owners::Owners, rates::Allowances,
-    time::Time,
+    time::Time, wakes::Wakes,
 };
 use crate::{
     clock::Moment,
@@ -96,6 +96,7 @@ pub struct Service {
     sweep_at: Moment,
     stopping: bool,
     owners: Owners,
+    wakes: Wakes,
     peers: Allowances<PeerName>,
     grants: Allowances<(MailboxId, u64)>,
     counters: Counters,
@@ -143,6 +144,7 @@ impl Service {
             sweep_at: moment,
             stopping: false,
             owners: Owners::default(),
+            wakes: Wakes::new(),
             peers: Allowances::new(),
             grants: Allowances::new(),
             counters: Counters::default(),
@@ -175,7 +177,10 @@ impl Service {
         }
         for input in inputs {
             match input {
-                RelayInput::Gone { peer } => self.owners.gone(&peer),
+                RelayInput::Gone { peer } => {
+                    self.owners.gone(&peer);
+                    self.wakes.gone(&peer);
+                }
                 RelayInput::Request { token, from, request } => self.take_in(token, from, &request, &mut work),
             }
         }
@@ -187,9 +192,11 @@ impl Service {
         self.sweep();
         let Work { told, mut turn, .. } = work;
         turn.told = told.into_iter().map(|told| told.unwrap_or(Err(Denied::Storage))).collect();
+        turn.wake = self.wakes.now(turn.wake, moment);
         counters::add(&mut self.counters.woken, turn.wake.len() as u64);
         turn.storage_failed = !self.shelf.is_ok();
-        turn.next_due = self.shelf.again().map_or(self.sweep_at, |again| again.min(self.sweep_at));
+        let due = [Some(self.sweep_at), self.shelf.again(), self.wakes.next()];
+        turn.next_due = due.into_iter().flatten().min().unwrap_or(self.sweep_at);
         turn
     }
 
