@@ -116,6 +116,28 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// Reads a size such as `400000`, `64KiB`, `128MiB`, `4G`; units are powers of 1,024.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size such as 400000, 64KiB, 128MiB or 4GiB".to_owned();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let factor = match unit {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "T" | "TiB" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// Reads what a relay calls itself.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    kith_node::api::check_name(text).map_err(|e| e.message)
+}
+
 /// Reads after which time a message disappears.
 pub(crate) fn expiry(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
@@ -144,6 +166,15 @@ mod tests {
         assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
         for bad in ["", "s", "20", "-1s", "1.5s", "20 s", "9999999999999999999d", "1w", "٣s"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        assert_eq!((size("400000"), size("64KiB")), (Ok(400_000), Ok(65_536)));
+        assert_eq!((size("128MiB"), size("2G")), (Ok(128 << 20), Ok(2 << 30)));
+        for bad in ["", "KiB", "-1", "1.5G", "1 G", "1kb", "1MB", "99999999999999999999", "99999999T", "٣"] {
+            assert!(size(bad).is_err(), "{bad}");
         }
     }
 

@@ -6,10 +6,14 @@ use crate::failure::Outcome;
 use crate::input;
 use crate::render::qr;
 use clap::{Args, Subcommand};
-use kith_node::api::types::{MailboxQuota, MemberWord, NewInvite};
-use kith_node::relay::RelayOptions;
+use kith_node::api::types::{MailboxQuota, MemberWord, NewInvite, Relay, RelayState};
+use kith_node::relay::{Caps, Quota, RelayOptions, Settings};
 use kith_node::{Code, UserError};
+use std::path::Path;
 use std::time::Duration;
+
+/// How often to look while waiting.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What to do with relays.
 #[derive(Debug, Subcommand)]
@@ -50,14 +54,57 @@ pub(crate) struct RelayRunArgs {
     #[arg(long)]
     members_only: bool,
     /// What the relay calls itself
-    #[arg(long, value_name = "N", default_value = "")]
-    name: String,
-    /// Where it keeps mail: redb:PATH
+    #[arg(long, value_name = "N", value_parser = input::name)]
+    name: Option<String>,
+    /// Where it keeps mail: redb:PATH; a file in the profile's folder if left out
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Make an invite at the start, for so many mailboxes (1) within seven days, and print it beside the card
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    invite: Option<u32>,
+    /// Days that an envelope is kept at most
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=90))]
+    days: u64,
+    /// Envelopes that a mailbox may hold
+    #[arg(long, value_name = "N", default_value_t = standard().mailbox.envelopes)]
+    mailbox_envelopes: u64,
+    /// Bytes that a mailbox may hold
+    #[arg(long, value_name = "SIZE", value_parser = input::size, default_value_t = standard().mailbox.bytes)]
+    mailbox_bytes: u64,
+    /// Envelopes that all mailboxes may hold together
+    #[arg(long, value_name = "N", default_value_t = standard().total.envelopes)]
+    total_envelopes: u64,
+    /// Bytes that all mailboxes may hold together
+    #[arg(long, value_name = "SIZE", value_parser = input::size, default_value_t = standard().total.bytes)]
+    total_bytes: u64,
     /// How to run the daemon.
     #[command(flatten)]
     run: RunArgs,
+}
+
+/// What a relay holds unless told otherwise.
+fn standard() -> Caps {
+    Settings::default().caps
+}
+
+impl RelayRunArgs {
+    /// Where it keeps mail, if not in the profile's folder.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.store.as_deref()?.strip_prefix("redb:").map(Path::new)
+    }
+
+    fn options(&self) -> RelayOptions {
+        RelayOptions {
+            open: self.open,
+            name: self.name.clone().unwrap_or_default(),
+            store: self.store.clone(),
+            mailbox: Some(Quota { envelopes: self.mailbox_envelopes, bytes: self.mailbox_bytes }),
+            total: Some(Quota { envelopes: self.total_envelopes, bytes: self.total_bytes }),
+            days: Some(self.days),
+            invite: self.invite,
+        }
+    }
 }
 
 /// Which card.
@@ -66,6 +113,9 @@ pub(crate) struct AddArgs {
     /// A relay's card or link
     #[arg(value_name = "CARD")]
     card: String,
+    /// Return only when it holds my mail (20s if no time is given); exit 5 if it refuses, 7 if it does not answer
+    #[arg(long, value_name = "TIME", value_parser = input::duration, num_args = 0..=1, default_missing_value = "20s")]
+    wait: Option<Duration>,
 }
 
 /// Which relay.
@@ -132,11 +182,11 @@ pub(crate) struct QuotaArgs {
     #[arg(long, value_name = "N", requires = "bytes")]
     envelopes: Option<u64>,
     /// Bytes it may hold
-    #[arg(long, value_name = "N", requires = "envelopes")]
+    #[arg(long, value_name = "SIZE", value_parser = input::size, requires = "envelopes")]
     bytes: Option<u64>,
-    /// The usual quota again
+    /// The quota that every mailbox has, again
     #[arg(long, conflicts_with_all = ["envelopes", "bytes"])]
-    usual: bool,
+    default: bool,
 }
 
 /// Carries out what to do with relays.
@@ -144,11 +194,10 @@ pub(crate) async fn run(verb: RelayVerb, context: &Context) -> Outcome {
     let Context { client, out, .. } = context;
     match verb {
         RelayVerb::Run(args) => {
-            let options =
-                RelayOptions { open: args.open, name: args.name, store: args.store, ..RelayOptions::default() };
+            let options = args.options();
             run::run(args.run, Some(options), context).await
         }
-        RelayVerb::Add(args) => out.one(&client.add_relay(&args.card).await?),
+        RelayVerb::Add(args) => add(args, context).await,
         RelayVerb::List => out.list(&client.relays().await?, "no relay holds your mail: kith relay add CARD"),
         RelayVerb::Remove(Which { relay }) => out.one(&client.remove_relay(&relay).await?),
         RelayVerb::Card(args) => {
@@ -166,17 +215,58 @@ pub(crate) async fn run(verb: RelayVerb, context: &Context) -> Outcome {
         RelayVerb::Quota(args) => {
             let quota = match (args.envelopes, args.bytes) {
                 (Some(envelopes), Some(bytes)) => Some(MailboxQuota { envelopes, bytes }),
-                _ if args.usual => None,
+                _ if args.default => None,
                 _ => {
-                    let hint = "kith relay quota MAILBOX --envelopes N --bytes N, or --usual";
+                    let hint = "kith relay quota MAILBOX --envelopes N --bytes SIZE, or --default";
                     return Err(UserError::new(Code::Usage, "no quota was given").hint(hint).into());
                 }
             };
-            let change = |word: &mut MemberWord| (word.quota, word.usual_quota) = (quota, args.usual);
+            let change = |word: &mut MemberWord| (word.quota, word.usual_quota) = (quota, args.default);
             judge(Mailbox { mailbox: args.mailbox }, change, context).await
         }
         RelayVerb::Stats => out.one(&client.relay_stats().await?),
     }
+}
+
+/// Adds a relay, and waits for its word where that was asked for.
+async fn add(args: AddArgs, context: &Context) -> Outcome {
+    let Context { client, out, .. } = context;
+    let mut added = client.add_relay(&args.card).await?;
+    let Some(time) = args.wait else { return out.one(&added) };
+    let answered = async {
+        while matches!(added.relay.state, RelayState::New | RelayState::Unreachable) {
+            tokio::time::sleep(PAUSE).await;
+            let found = client.relays().await?.into_iter().find(|relay| relay.relay == added.relay.relay);
+            let gone = || UserError::new(Code::RelayUnknown, "the relay was removed meanwhile").hint("kith relay list");
+            added.relay = found.ok_or_else(gone)?;
+        }
+        Ok::<_, UserError>(())
+    };
+    // Out of time: what was seen last is the answer.
+    tokio::time::timeout(time, answered).await.unwrap_or(Ok(()))?;
+    out.one(&added)?;
+    stands(&added.relay, time).map_err(Into::into)
+}
+
+/// Says what is missing if a relay does not hold my mail.
+fn stands(relay: &Relay, time: Duration) -> Result<(), UserError> {
+    let why = relay.detail.as_deref().unwrap_or("no answer");
+    Err(match relay.state {
+        RelayState::Ready => return Ok(()),
+        RelayState::Refused | RelayState::Leaving => {
+            UserError::new(Code::RelayRefused, format!("the relay does not take this mailbox: {why}"))
+                .hint("ask its operator; with an invite: kith relay add LINK")
+        }
+        RelayState::WrongKey => {
+            UserError::new(Code::RelayWrongKey, "another key than the card's answers at the relay's address")
+                .hint("ask its operator for the card of today: kith relay card")
+        }
+        RelayState::New | RelayState::Unreachable => {
+            let message =
+                format!("the relay has not answered within {} s; it is tried again by itself", time.as_secs());
+            UserError::new(Code::NotYet, message).hint("kith relay list")
+        }
+    })
 }
 
 async fn invite(args: InviteArgs, context: &Context) -> Outcome {

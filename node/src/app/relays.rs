@@ -86,7 +86,9 @@ impl App {
             return Err(UserError::new(Code::CodeBadHint, message).hint(hint).into());
         };
         if let Some(mut own) = known {
-            let changed = own.standing == RelayStanding::Leaving || own.peer != peer || own.addresses != addresses;
+            let invited = card.token.is_some() && card.token != own.token;
+            let moved = own.peer != peer || own.addresses != addresses;
+            let changed = own.standing == RelayStanding::Leaving || moved || invited;
             if own.standing == RelayStanding::Leaving {
                 own.standing = RelayStanding::New;
                 own.registered = None;
@@ -94,6 +96,10 @@ impl App {
             let stuck = own.standing != RelayStanding::Ready;
             (own.peer, own.addresses) = (peer, addresses);
             own.token = card.token.or(own.token);
+            if matches!(own.standing, RelayStanding::Refused | RelayStanding::WrongKey) {
+                // What it answered before says nothing of what it answers to this card.
+                (own.standing, own.registered, own.detail) = (RelayStanding::New, None, None);
+            }
             if changed || stuck {
                 self.begin_anew(w, &mut own)?;
                 self.drive(w, own.clone())?;

@@ -7,8 +7,8 @@ use crate::{
         error::{Code, UserError},
         types::{
             Check, CheckState, ConfigView, Contact, DhtStatus, EventPage, Me, MemberWord, Message, NewInvite,
-            OutboxItem, Peer, Ping, Relay, RelayCard, RelayInvite, RelayMember, RelayStats, RelayStatus, Status,
-            StorageState, TransportCounts, Why,
+            OutboxItem, Peer, Ping, Relay, RelayCard, RelayInvite, RelayMember, RelayState, RelayStats, RelayStatus,
+            Status, StorageState, TransportCounts, Why,
         },
     },
     app::{Command, Reply, came_in, query, storage_error},
@@ -345,6 +345,11 @@ impl Backend for Daemon {
             bytes: stats.held.bytes,
             kept_bytes: stats.held.kept_bytes,
             owners: stats.owners,
+            deposits: stats.counters.accepted,
+            refused: stats.counters.refused_by_word().map(|(word, count)| (word.to_owned(), count)).collect(),
+            collected: stats.counters.collected,
+            swept: stats.counters.swept,
+            storage_errors: stats.counters.storage_errors,
             storage_ok: stats.storage_ok,
             clock: stats.clock_doubt.map(|doubt| doubt.to_string()),
             uptime_s: stats.uptime_s,
@@ -383,7 +388,8 @@ impl Backend for Daemon {
             true => None,
             false => self.read(move |rows| query::clock_doubt(rows, now)).await?,
         };
-        Ok(vec![
+        let unwell = status.relays.iter().filter(|relay| relay.state != RelayState::Ready).count();
+        let mut checks = vec![
             check(
                 "storage",
                 status.storage == StorageState::Ok,
@@ -429,7 +435,28 @@ impl Backend for Daemon {
                 "messages wait for more than a day",
                 "kith outbox list",
             ),
-        ])
+            match status.relays.len() {
+                0 => note("relays", false, "", "no relay holds your mail while you are off", "kith relay add CARD"),
+                all => note(
+                    "relays",
+                    unwell == 0,
+                    &format!("{all} hold your mail while you are off"),
+                    &format!("{unwell} of {all} do not hold your mail now"),
+                    "kith relay list",
+                ),
+            },
+        ];
+        if self.relay().is_some() {
+            let stats = self.relay_stats().await?;
+            checks.push(check(
+                "relay",
+                stats.storage_ok && stats.clock.is_none(),
+                "the relay that runs here takes mail",
+                stats.clock.as_deref().unwrap_or("the relay's disk reports errors: nothing is accepted meanwhile"),
+                "kith relay stats",
+            ));
+        }
+        Ok(checks)
     }
 
     async fn stop(&self) -> Result<(), UserError> {
