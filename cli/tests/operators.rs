@@ -14,7 +14,7 @@ fn commands() -> (Vec<String>, Vec<String>) {
     let mut block = None;
     for line in text.lines() {
         match (line.strip_prefix("```"), block) {
-            (Some(kind), None) => block = Some(kind.to_owned() == "sh"),
+            (Some(kind), None) => block = Some(kind == "sh"),
             (Some(_), Some(_)) => block = None,
             (None, Some(true)) => shell.push(line.to_owned()),
             (None, Some(false)) => plain.push(line.split('#').next().unwrap().trim().to_owned()),
