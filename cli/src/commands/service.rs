@@ -102,6 +102,9 @@ impl Runs {
         let typed = typed.chain([context.paths.home.clone().into()]).chain(words.iter().map(OsString::from));
         let parsed = Cli::try_parse_from(typed);
         let parsed = parsed.map_err(|e| wrong(e.to_string().lines().next().unwrap_or_default()))?;
+        if parsed.global.home.as_ref() != Some(&context.paths.home) {
+            return Err(wrong("the profile is named before the verb, once"));
+        }
         let file = match &parsed.command {
             Some(Verb::Run(_)) => None,
             Some(Verb::Relay(RelayVerb::Run(args))) => args.file(),
