@@ -42,7 +42,7 @@ pub(crate) enum Verb {
     /// Make a profile: a new account and its first device
     Init(init::InitArgs),
     /// Run the daemon in the foreground
-    Run(run::RunArgs),
+    Run(run::RunVerb),
     /// Stop the daemon
     Stop,
     /// Show how the daemon is doing

@@ -45,7 +45,7 @@ pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
     match verb {
         None => welcome::run(context).await,
         Some(Verb::Init(args)) => init::run(args, context).await,
-        Some(Verb::Run(args)) => run::run(args, None, context).await,
+        Some(Verb::Run(verb)) => verb.run(context).await,
         Some(Verb::Stop) => stop::run(context).await,
         Some(Verb::Status(args)) => status::run(args, context).await,
         Some(Verb::Doctor) => doctor::run(context).await,

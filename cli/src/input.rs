@@ -116,20 +116,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
-/// Reads a size in bytes such as `4096`, `512KiB`, `128MiB`, `2GiB`.
+/// Reads a size such as `400000`, `64KiB`, `128MiB`, `4G`; units are powers of 1,024.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "a size such as 4096, 512KiB, 128MiB or 2GiB".to_owned();
+    let wrong = || "a size such as 400000, 64KiB, 128MiB or 4GiB".to_owned();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    let bytes: u64 = match unit {
-        "" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
+    let factor = match unit {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "T" | "TiB" => 1 << 40,
         _ => return Err(wrong()),
     };
-    number.checked_mul(bytes).ok_or_else(wrong)
+    number.checked_mul(factor).ok_or_else(wrong)
 }
 
 /// Reads after which time a message disappears.
@@ -165,11 +166,9 @@ mod tests {
 
     #[test]
     fn sizes_are_bytes_or_have_a_unit() {
-        assert_eq!(
-            ["0", "4096", "2KiB", "128MiB", "1GiB"].map(|t| size(t).unwrap()),
-            [0, 4096, 2048, 128 << 20, 1 << 30]
-        );
-        for bad in ["", "MiB", "-1", "1.5MiB", "1 MiB", "1MB", "1mib", "99999999999GiB"] {
+        assert_eq!((size("400000"), size("64KiB")), (Ok(400_000), Ok(65_536)));
+        assert_eq!((size("128MiB"), size("2G")), (Ok(128 << 20), Ok(2 << 30)));
+        for bad in ["", "KiB", "-1", "1.5G", "1 G", "1kb", "1MB", "99999999999999999999", "99999999T", "٣"] {
             assert!(size(bad).is_err(), "{bad}");
         }
     }

@@ -13,8 +13,9 @@ pub use relay_thread::RelayHandle;
 
 use crate::{
     api::{
-        self,
+        self, Backend as _,
         error::{Code, UserError},
+        types::NewInvite,
     },
     app::{App, BATCH_MAX, Runner},
     clock::{Clock, system_rng},
@@ -68,6 +69,8 @@ pub struct Ready {
     pub socket: String,
     /// The link to hand out, where a relay is run.
     pub card: Option<String>,
+    /// A link that admits to it, where one was asked for.
+    pub invite: Option<String>,
 }
 
 /// Runs a daemon until it is asked to stop (by a client, SIGTERM or SIGINT).
@@ -218,9 +221,27 @@ pub async fn start(options: DaemonOptions) -> Result<Running, UserError> {
         None => None,
     };
     let socket_path = options.paths.socket.display().to_string();
-    let ready = Ready { peer: status.peer, listen: status.listen, socket: socket_path, card };
+    let invite = match options.relay.as_ref().and_then(|relay| relay.invite) {
+        Some(uses) => first_invite(&daemon, uses).await,
+        None => None,
+    };
+    let ready = Ready { peer: status.peer, listen: status.listen, socket: socket_path, card, invite };
     let server = tokio::spawn(api::serve(socket, daemon.clone(), stopping));
     Ok(Running { ready, daemon, stop, server, app, keeper, relay, _lock: profile.lock })
+}
+
+/// For how long an invite made at the start admits, in milliseconds.
+const FIRST_INVITE_MS: u64 = 7 * 86_400_000;
+
+/// Makes an invite at the start; without one the relay runs all the same.
+async fn first_invite(daemon: &Daemon, uses: u32) -> Option<String> {
+    match daemon.relay_invite(NewInvite { uses, expires_after_ms: FIRST_INVITE_MS }).await {
+        Ok(invite) => invite.url,
+        Err(error) => {
+            tracing::warn!("no invite was made: {error}");
+            None
+        }
+    }
 }
 
 /// Opens the relay of a profile and begins to serve.

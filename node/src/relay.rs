@@ -20,3 +20,5 @@ pub use rates::Rate;
 pub use service::{BATCH_MAX, Service, Setup, Turn};
 pub use settings::{RelayOptions, Settings};
 pub use time::ClockDoubt;
+
+pub use kith_store::mailbox::{Caps, Quota};

@@ -8,6 +8,7 @@ pub mod depositor;
 pub mod link;
 pub mod network;
 pub mod process;
+pub mod traffic;
 pub mod world;
 
 /// How many runs a test makes: `full` when `KITH_FULL` is set, the value of `variable` when that is set, a tenth of

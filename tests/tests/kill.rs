@@ -1,29 +1,25 @@
 //! Two daemons that talk without a pause and are killed over and over: whatever a daemon acknowledged arrives, once, in order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
-use kith_node::{
-    api::types::{DeliveryState, EventKind},
-    app::query,
-    profile,
-};
-use kith_protocol::{AccountId, MessageId};
+use kith_node::{api::types::DeliveryState, app::query, profile};
 use kith_tests::{
     count,
     process::{Person, eventually, introduce},
+    traffic::{Direction, follow, write},
 };
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tokio::{task::JoinSet, time::Instant};
 
 /// Kills of a full run.
 const KILLS: u64 = 50;
@@ -35,55 +31,6 @@ const PACE: Duration = Duration::from_millis(60);
 const RATE: f64 = 50.0;
 /// The newest messages of a killed daemon that are looked at.
 const NEWEST: usize = 1000;
-
-/// What happens in one direction.
-#[derive(Default)]
-struct Direction {
-    /// Acknowledged by the writer's daemon: text by id.
-    promised: Mutex<BTreeMap<MessageId, String>>,
-    acknowledged: AtomicU64,
-    /// Told by the reader's event stream, in order.
-    told: Mutex<Vec<MessageId>>,
-    /// Wakes whoever waits for the next text told.
-    next: Notify,
-}
-
-/// Writes until asked to stop; a text whose acknowledgement is missing is sent again under the same key, until there is one.
-async fn write(from: kith_node::Client, to: AccountId, writer: u64, way: Arc<Direction>, stop: Arc<AtomicBool>) {
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for n in 0_u64.. {
-        pace.tick().await;
-        if stop.load(SeqCst) {
-            return;
-        }
-        let body = format!("writer {writer} message {n}");
-        let request = kith_node::api::types::SendRequest { to: to.to_string(), body, expires_after_ms: None };
-        let key = format!("{to}-{writer}-{n}").chars().rev().take(64).collect::<String>();
-        let sent =
-            eventually("a text is acknowledged", || async { from.send_with_key(&request, &key).await.ok() }).await;
-        let again = way.promised.lock().unwrap().insert(sent.id, request.body);
-        assert!(again.is_none(), "one id for two messages");
-        way.acknowledged.fetch_add(1, SeqCst);
-    }
-}
-
-/// Follows the reader's events through every restart of its daemon.
-async fn follow(at: kith_node::Client, way: Arc<Direction>) {
-    let mut events = eventually("events", || async { at.events(Some(0)).await.ok() }).await;
-    let mut cursor = 0;
-    loop {
-        let event = events.next().await.unwrap();
-        assert!(event.cursor > cursor, "the cursor goes up");
-        cursor = event.cursor;
-        if let EventKind::Message(message) = event.kind
-            && !message.outgoing
-        {
-            way.told.lock().unwrap().push(message.id);
-            way.next.notify_waiters();
-        }
-    }
-}
 
 /// How many of the texts that a killed daemon had stored the writer has no receipt for.
 async fn without_receipt(killed: &Person, writer: &Person) -> usize {
@@ -142,7 +89,7 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost_or_shown_twice() {
     let (mut writers, mut followers) = (JoinSet::new(), JoinSet::new());
     for (way, from, to) in [(&ways[0], &a, &b), (&ways[1], &b, &a)] {
         for writer in 0..WRITERS {
-            writers.spawn(write(from.client(), to.account, writer, Arc::clone(way), Arc::clone(&stop)));
+            writers.spawn(write(from.client(), to.account, writer, PACE, Arc::clone(way), Arc::clone(&stop)));
         }
         followers.spawn(follow(to.client(), Arc::clone(way)));
     }

@@ -8,9 +8,11 @@ use crate::failure::Outcome;
 use crate::input;
 use crate::render::qr;
 use clap::{Args, Subcommand};
+use kith_node::UserError;
 use kith_node::api::check_name;
 use kith_node::api::types::{MailboxQuota, MemberWord, NewInvite};
-use kith_node::relay::RelayOptions;
+use kith_node::relay::{Caps, Quota, RelayOptions, Settings};
+use std::path::Path;
 use std::time::Duration;
 
 /// What to do with relays.
@@ -52,14 +54,58 @@ pub(crate) struct RelayRunArgs {
     #[arg(long)]
     members_only: bool,
     /// What the relay calls itself
-    #[arg(long, value_name = "N", default_value = "")]
-    name: String,
-    /// Where it keeps mail: redb:PATH
+    #[arg(long, value_name = "N")]
+    name: Option<String>,
+    /// Where it keeps mail: redb:PATH; a file in the profile's folder if left out
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Make an invite at the start, for so many mailboxes (1) within seven days, and print it beside the card
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    invite: Option<u32>,
+    /// Days that an envelope is kept at most
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=90))]
+    days: u64,
+    /// Envelopes that a mailbox may hold
+    #[arg(long, value_name = "N", default_value_t = standard().mailbox.envelopes)]
+    mailbox_envelopes: u64,
+    /// Bytes that a mailbox may hold
+    #[arg(long, value_name = "SIZE", value_parser = input::size, default_value_t = standard().mailbox.bytes)]
+    mailbox_bytes: u64,
+    /// Envelopes that all mailboxes may hold together
+    #[arg(long, value_name = "N", default_value_t = standard().total.envelopes)]
+    total_envelopes: u64,
+    /// Bytes that all mailboxes may hold together
+    #[arg(long, value_name = "SIZE", value_parser = input::size, default_value_t = standard().total.bytes)]
+    total_bytes: u64,
     /// How to run the daemon.
     #[command(flatten)]
     run: RunArgs,
+}
+
+/// What a relay holds unless told otherwise.
+fn standard() -> Caps {
+    Settings::default().caps
+}
+
+impl RelayRunArgs {
+    /// Where it keeps mail, if not in the profile's folder.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.store.as_deref()?.strip_prefix("redb:").map(Path::new)
+    }
+
+    /// What it runs by; `bad_name` if it calls itself what nobody may.
+    pub(crate) fn options(&self) -> Result<RelayOptions, UserError> {
+        Ok(RelayOptions {
+            open: self.open,
+            name: self.name.as_deref().map(check_name).transpose()?.unwrap_or_default(),
+            store: self.store.clone(),
+            mailbox: Some(Quota { envelopes: self.mailbox_envelopes, bytes: self.mailbox_bytes }),
+            total: Some(Quota { envelopes: self.total_envelopes, bytes: self.total_bytes }),
+            days: Some(self.days),
+            invite: self.invite,
+        })
+    }
 }
 
 /// Which relay.
@@ -128,7 +174,7 @@ pub(crate) struct QuotaArgs {
     /// Bytes it may hold, such as 256MiB
     #[arg(long, value_name = "SIZE", value_parser = input::size, requires = "envelopes")]
     bytes: Option<u64>,
-    /// The usual quota again
+    /// The quota that every mailbox has, again
     #[arg(long, conflicts_with_all = ["envelopes", "bytes"])]
     default: bool,
 }
@@ -138,8 +184,7 @@ pub(crate) async fn run(verb: RelayVerb, context: &Context) -> Outcome {
     let Context { client, out, .. } = context;
     match verb {
         RelayVerb::Run(args) => {
-            let name = if args.name.is_empty() { args.name } else { check_name(&args.name)? };
-            let options = RelayOptions { open: args.open, name, store: args.store, ..RelayOptions::default() };
+            let options = args.options()?;
             run::run(args.run, Some(options), context).await
         }
         RelayVerb::Add(args) => add::run(args, context).await,

@@ -29,12 +29,27 @@ pub(crate) struct RunArgs {
     /// Start although the clock is far from what this profile has seen
     #[arg(long)]
     accept_clock: bool,
-    /// Run a relay for members beside the daemon: kith relay run has more to say about it
-    #[arg(long)]
-    relay: bool,
     /// Where the passphrase comes from.
     #[command(flatten)]
     passphrase: PassphraseArgs,
+}
+
+/// What to run.
+#[derive(Debug, Args)]
+pub(crate) struct RunVerb {
+    /// How to run it.
+    #[command(flatten)]
+    run: RunArgs,
+    /// Run a relay for members beside the daemon: kith relay run has more to say about it
+    #[arg(long)]
+    relay: bool,
+}
+
+impl RunVerb {
+    /// Runs the daemon, with a relay for members where that was asked for.
+    pub(crate) async fn run(self, context: &Context) -> Outcome {
+        run(self.run, self.relay.then(RelayOptions::default), context).await
+    }
 }
 
 /// The first line: the daemon takes requests.
@@ -47,20 +62,23 @@ struct ReadyLine {
     web: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invite: Option<String>,
 }
 
 impl Show for ReadyLine {
     fn human(&self, style: Style) -> String {
         let listen: Vec<String> = self.listen.iter().map(|a| format!("\n  {}", clean_line(a))).collect();
-        let card = self.card.as_ref().map(|card| format!("\nrelay card: {card}")).unwrap_or_default();
-        format!("{} · {}{}{card}", style.good("ready"), clean_line(&self.socket), listen.concat())
+        let card = self.card.as_ref().map(|card| format!("\nrelay card  {card}")).unwrap_or_default();
+        let invite = self.invite.as_ref().map(|link| format!("\ninvite      {link}")).unwrap_or_default();
+        format!("{} · {}{}{card}{invite}", style.good("ready"), clean_line(&self.socket), listen.concat())
     }
 }
 
 impl From<Ready> for ReadyLine {
     fn from(ready: Ready) -> Self {
-        let Ready { peer, listen, socket, card } = ready;
-        Self { event: "ready", peer, listen, socket, web: None, card }
+        let Ready { peer, listen, socket, card, invite } = ready;
+        Self { event: "ready", peer, listen, socket, web: None, card, invite }
     }
 }
 
@@ -69,10 +87,15 @@ pub(crate) async fn run(args: RunArgs, relay: Option<RelayOptions>, context: &Co
     let config = Config::load(&context.paths.config)?;
     log::start(std::env::var("KITH_LOG").ok().as_deref().unwrap_or(&config.log.filter))?;
     let options = input::unless_interrupted(options(args, relay, config, context)).await??;
+    let relayed = options.relay.is_some();
     let mut told: Outcome = Ok(());
     let ended = daemon::run(options, |ready| {
         told = context.out.one(&ReadyLine::from(ready));
-        let next = "Ctrl-C stops; in another terminal: kith me, kith contact add CODE, kith send @NAME TEXT";
+        let next = if relayed {
+            "Ctrl-C stops; in another terminal: kith relay invite, kith relay members, kith relay stats"
+        } else {
+            "Ctrl-C stops; in another terminal: kith me, kith contact add CODE, kith send @NAME TEXT"
+        };
         context.out.note(&context.here(next));
     })
     .await;
@@ -90,7 +113,6 @@ async fn options(
     config: Config,
     context: &Context,
 ) -> Result<DaemonOptions, UserError> {
-    let relay = relay.or_else(|| args.relay.then(RelayOptions::default));
     let key = if profile::needs_passphrase(&context.paths.home)? {
         Key::Passphrase(args.passphrase.read(context.out, false).await?)
     } else {

@@ -1,14 +1,17 @@
 //! `kith service`: a hardened systemd user unit. It writes the file and says what to type; it starts nothing itself.
 
+use super::relay::RelayVerb;
+use crate::args::{Cli, Verb};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::input;
 use crate::render::{Show, Style, clean_line};
-use clap::{Args, Subcommand};
+use clap::{Args, Parser as _, Subcommand};
 use etcetera::BaseStrategy;
 use kith_node::paths::short_name;
 use kith_node::{Code, UserError, profile};
 use serde::Serialize;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Letters of a folder's hashed path in the name of its unit.
@@ -31,6 +34,9 @@ pub(crate) struct InstallArgs {
     /// A file with the passphrase, handed to the service as a systemd credential
     #[arg(long, value_name = "F")]
     passphrase_file: Option<PathBuf>,
+    /// What it runs, after `--`: run, or relay run, with flags of theirs
+    #[arg(last = true, value_name = "RUN")]
+    run: Vec<String>,
 }
 
 /// Which part of the log.
@@ -73,6 +79,58 @@ pub(crate) async fn run(verb: ServiceVerb, context: &Context) -> Outcome {
         ServiceVerb::Install(args) => install(args, context),
         ServiceVerb::Uninstall => uninstall(context),
         ServiceVerb::Logs(args) => logs(args, context).await,
+    }
+}
+
+/// What a unit runs.
+struct Runs {
+    /// Its words, as a unit file takes them.
+    words: String,
+    /// A folder beside the profile's that it writes.
+    folder: Option<PathBuf>,
+}
+
+impl Runs {
+    /// Checks what is to be run as if it were typed.
+    fn of(words: Vec<String>, context: &Context) -> Result<Self, UserError> {
+        let wrong = |what: &str| {
+            UserError::new(Code::Usage, format!("a service cannot run that: {what}"))
+                .hint("kith service install -- relay run --name N")
+        };
+        let words = if words.is_empty() { vec!["run".to_owned()] } else { words };
+        let typed = ["kith", "--home"].into_iter().map(OsString::from);
+        let typed = typed.chain([context.paths.home.clone().into()]).chain(words.iter().map(OsString::from));
+        let parsed = Cli::try_parse_from(typed);
+        let parsed = parsed.map_err(|e| wrong(e.to_string().lines().next().unwrap_or_default()))?;
+        if parsed.global.home.as_ref() != Some(&context.paths.home) {
+            return Err(wrong("the profile is named before the verb, once"));
+        }
+        let file = match &parsed.command {
+            Some(Verb::Run(_)) => None,
+            Some(Verb::Relay(RelayVerb::Run(args))) => {
+                args.options()?;
+                args.file()
+            }
+            _ => return Err(wrong("neither run nor relay run")),
+        };
+        let folder = match file {
+            Some(file) if file.is_relative() => return Err(wrong("--store takes a whole path there")),
+            file => file.and_then(Path::parent).map(Path::to_owned),
+        };
+        if words.iter().any(|word| word.chars().any(char::is_control)) {
+            return Err(wrong("a unit holds visible characters only"));
+        }
+        let words: Vec<String> = words.iter().map(|word| unit_word(word)).collect();
+        Ok(Self { words: words.join(" "), folder })
+    }
+}
+
+/// Writes an argument of ExecStart.
+fn unit_word(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+:@,=".contains(&b);
+    match !word.is_empty() && word.bytes().all(plain) {
+        true => word.to_owned(),
+        false => unit_quoted(Path::new(word)).replace('$', "$$"),
     }
 }
 
@@ -124,8 +182,9 @@ fn install(args: InstallArgs, context: &Context) -> Outcome {
             return Err(UserError::new(Code::Usage, message).hint("choose a path of visible characters").into());
         }
     }
+    let runs = Runs::of(args.run, context)?;
     let exe = std::env::current_exe().map_err(|e| UserError::new(Code::Io, format!("where is kith? {e}")))?;
-    let text = unit_text(&exe, context, passphrase.as_deref());
+    let text = unit_text(&exe, context, passphrase.as_deref(), &runs);
     let path = unit_path(context)?;
     let changed = std::fs::read_to_string(&path).ok().as_deref() != Some(text.as_str());
     if changed {
@@ -187,7 +246,7 @@ async fn logs(args: LogsArgs, context: &Context) -> Outcome {
 }
 
 /// Writes the unit. The service may write the profile and the socket's folder, nothing else (systemd.exec(5)).
-fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String {
+fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>, runs: &Runs) -> String {
     let paths = &context.paths;
     let select = match &context.profile {
         Some(profile) => format!("--profile {profile}"),
@@ -212,7 +271,7 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
          After=network-online.target\n\
          \n\
          [Service]\n\
-         ExecStart={exe} {select} run\n\
+         ExecStart={exe} {select} {words}\n\
          {credential}\
          Restart=on-failure\n\
          RestartSec=2\n\
@@ -221,7 +280,7 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
          NoNewPrivileges=yes\n\
          ProtectSystem=strict\n\
          ProtectHome=read-only\n\
-         ReadWritePaths={home}\n\
+         ReadWritePaths={home}{beside}\n\
          {runtime}\
          PrivateTmp=yes\n\
          PrivateDevices=yes\n\
@@ -246,7 +305,9 @@ fn unit_text(exe: &Path, context: &Context, passphrase: Option<&Path>) -> String
          [Install]\n\
          WantedBy=default.target\n",
         exe = unit_quoted(exe),
+        words = runs.words,
         home = unit_quoted(&paths.home),
+        beside = runs.folder.as_ref().map(|folder| format!(" {}", unit_quoted(folder))).unwrap_or_default(),
     )
 }
 
@@ -269,9 +330,39 @@ mod tests {
         Context::new(&global, Output::new(false)).unwrap()
     }
 
+    fn runs(words: &[&str]) -> Result<Runs, UserError> {
+        Runs::of(words.iter().map(|word| (*word).to_owned()).collect(), &context("/h"))
+    }
+
+    fn run() -> Runs {
+        runs(&[]).unwrap()
+    }
+
+    #[test]
+    fn a_unit_runs_a_relay_where_that_was_asked_for_and_nothing_else() {
+        let relay = runs(&["relay", "run", "--name", "my $corner", "--store", "redb:/srv/mail/relay.redb"]).unwrap();
+        let text = unit_text(Path::new("/k"), &context("/h"), None, &relay);
+        let line =
+            "ExecStart=\"/k\" --home \"/h\" relay run --name \"my $$corner\" --store redb:/srv/mail/relay.redb\n";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains("ReadWritePaths=\"/h\" \"/srv/mail\"\n"), "{text}");
+        assert_eq!(runs(&["run", "--no-mdns"]).unwrap().words, "run --no-mdns");
+        for bad in [
+            &["stop"][..],
+            &["run", "--nonsense"],
+            &["relay", "list"],
+            &["run", "--home", "/x"],
+            &["relay", "run", "--store", "redb:here"],
+            &["relay", "run", "--listen", "/a\nExecStart=/bin/sh"],
+        ] {
+            assert_eq!(runs(bad).map(|r| r.words).map_err(|e| e.code), Err(Code::Usage), "{bad:?}");
+        }
+    }
+
     #[test]
     fn the_unit_runs_this_profile_and_may_write_nothing_else() {
-        let text = unit_text(Path::new("/usr/bin/kith"), &context("/home/a b/100%"), Some(Path::new("/etc/pass")));
+        let text =
+            unit_text(Path::new("/usr/bin/kith"), &context("/home/a b/100%"), Some(Path::new("/etc/pass")), &run());
         assert!(text.contains("ExecStart=\"/usr/bin/kith\" --home \"/home/a b/100%%\" run\n"), "{text}");
         assert!(text.contains("ReadWritePaths=\"/home/a b/100%%\"\n") && !text.contains("RuntimeDirectory"));
         assert!(text.contains("LoadCredential=kith.passphrase:/etc/pass\n"));
@@ -280,20 +371,21 @@ mod tests {
         {
             assert!(text.contains(rule));
         }
-        assert!(!unit_text(Path::new("/k"), &context("/h"), None).contains("Credential"));
+        assert!(!unit_text(Path::new("/k"), &context("/h"), None, &run()).contains("Credential"));
     }
 
     #[test]
     fn a_socket_in_the_runtime_folder_has_a_folder_that_systemd_makes() {
         let mut context = context("/h");
         context.paths.socket = "/run/user/1000/kith/work.sock".into();
-        assert!(unit_text(Path::new("/k"), &context, None).contains("\nRuntimeDirectory=kith\n"));
+        assert!(unit_text(Path::new("/k"), &context, None, &run()).contains("\nRuntimeDirectory=kith\n"));
     }
 
     #[test]
     fn quoting_leaves_nothing_to_expand() {
         assert_eq!(unit_quoted(Path::new("/a\"b\\c$d%e")), "\"/a\\\"b\\\\c$d%%e\"");
-        let text = unit_text(Path::new("/opt/a$b/kith"), &context("/srv/a$b"), Some(Path::new("/etc/my pass$")));
+        let pass = Some(Path::new("/etc/my pass$"));
+        let text = unit_text(Path::new("/opt/a$b/kith"), &context("/srv/a$b"), pass, &run());
         assert!(text.contains("ExecStart=\"/opt/a$b/kith\" --home \"/srv/a$$b\" run\n"), "{text}");
         assert!(text.contains("ReadWritePaths=\"/srv/a$b\"\n"));
         assert!(text.contains("LoadCredential=kith.passphrase:/etc/my pass$\n"), "taken as it is up to the line's end");

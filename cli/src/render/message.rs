@@ -3,7 +3,8 @@
 use super::contact::called;
 use super::{Show, Style, clean, clean_line, local};
 use kith_node::api::types::{
-    Alert, DeliveryState, Event, EventKind, Message, MessageKind, OutboxItem, Receipt, SendReply, Why, WhyRecipient,
+    Alert, DeliveryState, Event, EventKind, Message, MessageKind, OutboxItem, Receipt, SendReply, Time, Why,
+    WhyRecipient,
 };
 
 /// Writes a delivery state with its sign; the same on all surfaces.
@@ -96,6 +97,16 @@ impl Show for Why {
     }
 }
 
+/// Writes a step for people: what is stored has its sign, and the time until when stands in this place's own.
+fn told(step: &str) -> String {
+    let Some(rest) = step.strip_prefix("stored: ") else { return step.to_owned() };
+    let at = rest.rsplit_once(" until ").and_then(|(held, until)| Some((held, until.parse::<Time>().ok()?)));
+    match at {
+        Some((held, until)) => format!("▣ stored: {held} until {}", local(until)),
+        None => format!("▣ stored: {rest}"),
+    }
+}
+
 /// Writes what happened towards one device.
 fn recipient_text(recipient: &WhyRecipient, style: Style) -> String {
     let who = called(&recipient.name, &recipient.account.to_string());
@@ -105,10 +116,9 @@ fn recipient_text(recipient: &WhyRecipient, style: Style) -> String {
     };
     let mut text = format!("  {} {device}  {}", style.bold(&who), state(recipient.state, 1, 1, style));
     for step in &recipient.steps {
-        let (what, place) = (clean_line(&step.what), clean_line(&step.place));
+        let (what, place) = (told(&clean_line(&step.what)), clean_line(&step.place));
         let place = if what.contains(&place) { String::new() } else { format!("  {}", style.faint(&place)) };
-        let sign = if what.starts_with("stored: ") { "▣ " } else { "" };
-        text.push_str(&format!("\n    {}  {sign}{what}{place}", style.faint(&local(step.at))));
+        text.push_str(&format!("\n    {}  {what}{place}", style.faint(&local(step.at))));
     }
     if let Some(error) = &recipient.error {
         text.push_str(&format!("\n    {}", style.warn(&style.here(&clean_line(error)))));

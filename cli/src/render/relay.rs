@@ -26,7 +26,19 @@ fn size(bytes: u64) -> String {
     match bytes {
         0..1_024 => format!("{bytes} B"),
         1_024..1_048_576 => format!("{} KiB", bytes >> 10),
-        _ => format!("{} MiB", bytes >> 20),
+        1_048_576..1_073_741_824 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}
+
+/// Writes seconds in the two largest units.
+fn elapsed(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{minutes} min"),
+        3_600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
     }
 }
 
@@ -110,21 +122,27 @@ impl Show for RelayStats {
         } else {
             style.bad("writing failed: nothing is accepted until it works again")
         };
+        let refused: Vec<String> = self.refused.iter().map(|(why, n)| format!("{n} {}", clean_line(why))).collect();
+        let refused = if refused.is_empty() { "nothing".to_owned() } else { refused.join(", ") };
         let clock = match &self.clock {
             None => "fits what the relay has seen".to_owned(),
             Some(doubt) => style.warn(&clean_line(doubt)),
         };
         format!(
-            "name       {}\nmode       {}\nmailboxes  {}\nenvelopes  {}, {}\ndescriptors {}\nconnected  {} owners\n\
-             storage    {storage}\nclock      {clock}\nup         {} s",
-            clean_line(&self.name),
+            "relay        {}\nmode         {}\nmailboxes    {}, {} connected\nenvelopes    {}, {}\n\
+             descriptors  {}\ntaken in     {}, {} collected, {} lapsed\nrefused      {refused}\n\
+             storage      {storage}\nclock        {clock}\nup           {}",
+            if self.name.is_empty() { "(no name)".to_owned() } else { clean_line(&self.name) },
             if self.open { "open" } else { "members only" },
             self.mailboxes,
+            self.owners,
             self.envelopes,
             size(self.bytes),
             size(self.kept_bytes),
-            self.owners,
-            self.uptime_s
+            self.deposits,
+            self.collected,
+            self.swept,
+            elapsed(self.uptime_s)
         )
     }
 }

@@ -131,7 +131,7 @@ codes! {
     NotPermitted "not_permitted" 403 5;
     /// The contact is blocked.
     Blocked "blocked" 403 5;
-    /// The relay does not hold this account's mail: no invite, no room, blocked.
+    /// A relay does not take this mailbox.
     RelayRefused "relay_refused" 403 5;
 
     // 6: conflict
@@ -163,8 +163,8 @@ codes! {
     StoreNewer "store_newer" 500 9;
     /// A signature or checksum does not fit.
     Integrity "integrity" 500 9;
-    /// Another key than the card's answers at the relay's address.
-    RelayWrongKey "relay_wrong_key" 500 9;
+    /// Another key than the one on a relay's card answers at its address.
+    RelayWrongKey "relay_wrong_key" 409 9;
 
     // 10: identity
     /// A contact's identity changed.

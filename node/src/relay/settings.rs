@@ -22,6 +22,8 @@ pub struct RelayOptions {
     pub total: Option<Quota>,
     /// Days that an envelope is kept at most, 1 to 90.
     pub days: Option<u64>,
+    /// For how many mailboxes an invite is made at the start.
+    pub invite: Option<u32>,
 }
 
 /// What a service goes by.

@@ -172,9 +172,14 @@ pub(super) fn stats() -> RelayStats {
         bytes: 3,
         kept_bytes: 4,
         owners: 5,
+        deposits: 6,
+        refused: [("full".to_owned(), 7)].into(),
+        collected: 8,
+        swept: 9,
+        storage_errors: 10,
         storage_ok: true,
         clock: None,
-        uptime_s: 6,
+        uptime_s: 11,
     }
 }
 

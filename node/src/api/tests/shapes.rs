@@ -94,7 +94,7 @@ fn relays_and_what_their_operators_see() {
     );
     golden(
         stats(),
-        r#"{"v":1,"name":"corner","open":true,"mailboxes":1,"envelopes":2,"bytes":3,"kept_bytes":4,"owners":5,"storage_ok":true,"clock":null,"uptime_s":6}"#,
+        r#"{"v":1,"name":"corner","open":true,"mailboxes":1,"envelopes":2,"bytes":3,"kept_bytes":4,"owners":5,"deposits":6,"refused":{"full":7},"collected":8,"swept":9,"storage_errors":10,"storage_ok":true,"clock":null,"uptime_s":11}"#,
     );
     let states: Vec<_> = [RelayState::New, RelayState::Unreachable, RelayState::Refused, RelayState::Leaving]
         .map(|state| serde_json::to_value(state).unwrap())

@@ -2,6 +2,7 @@
 
 use super::text::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// How things stand with a relay that holds my mail.
@@ -196,6 +197,16 @@ pub struct RelayStats {
     pub kept_bytes: u64,
     /// Connected owners of mailboxes.
     pub owners: u64,
+    /// Deposits taken in since it started.
+    pub deposits: u64,
+    /// Requests refused since it started, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Envelopes that their owners took since it started.
+    pub collected: u64,
+    /// Things deleted because they had lapsed, since it started.
+    pub swept: u64,
+    /// Errors that the disk reported since it started.
+    pub storage_errors: u64,
     /// Whether its store takes writes.
     pub storage_ok: bool,
     /// What is wrong with its clock, if anything is.
