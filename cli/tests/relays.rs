@@ -6,7 +6,7 @@
 mod person;
 
 use person::{Person, pair};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Looks again and again until something holds; the test's own time ends it otherwise.
@@ -46,7 +46,16 @@ fn mail_for_a_sleeper_waits_at_a_relay_that_is_killed_meanwhile() {
     let stored =
         steps.as_array().unwrap().iter().find(|s| s["what"].as_str().unwrap().starts_with("stored: relay corner ("));
     assert!(stored.is_some_and(|s| s["what"].as_str().unwrap().contains(" holds it until 2")), "{steps}");
-    assert!(said(&alice, &["why", id]).contains("  ▣ stored: relay corner ("));
+    let told = said(&alice, &["why", id]);
+    let line =
+        told.lines().find(|line| line.contains("  ▣ stored: relay corner (")).unwrap_or_else(|| panic!("{told}"));
+    let (_, time) = line.split_once(" holds it until 2").unwrap();
+    assert!(!time.contains('T') && !time.contains("corner"), "a time for people, and each thing once: {line}");
+    // That far and no farther for now: the message is safe.
+    let (exit, code, _) =
+        alice.error(&["send", "@bob", "sleep well", "--wait", "delivered", "--timeout", "300ms"], b"");
+    assert_eq!((exit, code.as_str()), (7, "not_yet"));
+    until(|| alice.lines(&["read", "@bob"]).last().unwrap()["state"] == "stored");
     assert!(said(&alice, &["outbox", "list"]).contains("▣ stored"));
 
     relay.kill();
@@ -57,14 +66,13 @@ fn mail_for_a_sleeper_waits_at_a_relay_that_is_killed_meanwhile() {
     relay.run(&["relay", "run", "--name", "corner"]);
     alice.ok(&["outbox", "retry"]);
     until(|| alice.ok(&["why", &second])["recipients"][0]["state"] == "stored");
-    assert_eq!(relay.ok(&["relay", "stats"])["envelopes"], 2);
+    assert_eq!(relay.ok(&["relay", "stats"])["envelopes"], 3);
 
     alice.stop();
     bob.start(&[]);
-    let night = ["while you sleep", "and now"];
     let read = || -> Vec<Value> { bob.lines(&["read", "@alice"]).iter().map(|m| m["body"].clone()).collect() };
-    until(|| read().len() >= 4);
-    assert_eq!(read(), ["hi", "hi yourself", night[0], night[1]]);
+    until(|| read().len() >= 5);
+    assert_eq!(read(), ["hi", "hi yourself", "while you sleep", "sleep well", "and now"]);
     alice.start(&[]);
     for id in [id, &second] {
         until(|| alice.ok(&["why", id])["recipients"][0]["state"] == "delivered");
@@ -90,8 +98,6 @@ fn a_relay_runs_beside_any_daemon_and_shows_its_card() {
     assert!(shown.contains('█') && shown.contains("for members only: kith --home "), "{shown}");
     assert!(said(&carol, &["relay", "invite", "--qr"]).contains('█'));
     carol.stop();
-    assert_eq!(carol.error(&["relay", "run", "--name", "a\u{1b}b"], b"").1, "bad_name");
-    assert_eq!(carol.error(&["relay", "run", "--open", "--members-only"], b"").1, "usage");
     carol.run(&["relay", "run", "--open", "--name", "Carol's"]);
     let open = carol.ok(&["relay", "card"]);
     assert_eq!((&open["open"], &open["name"], &open["card"]), (&true.into(), &"Carol's".into(), &card["card"]));
@@ -104,4 +110,92 @@ fn a_relay_runs_beside_any_daemon_and_shows_its_card() {
     carol.start(&[]);
     assert!(carol.ready.get("card").is_none());
     assert_eq!(carol.error(&["relay", "card"], b"").1, "no_relay");
+}
+
+#[test]
+fn nobody_says_stored_where_no_relay_holds_it() {
+    let (alice, mut bob) = pair();
+    let sent = alice.ok(&["send", "@bob", "hi", "--wait", "stored"]);
+    assert_eq!(sent["state"], "delivered", "more than was asked for");
+    bob.stop();
+    let (exit, code, error) = alice.error(&["send", "@bob", "hi", "--wait", "stored", "--timeout", "300ms"], b"");
+    assert_eq!((exit, code.as_str()), (7, "not_yet"), "{error}");
+    let checks = alice.ok(&["doctor"])["items"].clone();
+    let relays = named(&checks, "relays");
+    let detail = "none holds your mail: who writes while you are off keeps it until you are both on";
+    assert_eq!((&relays["state"], &relays["detail"]), (&json!("note"), &json!(detail)));
+    assert_eq!(relays["fix"], format!("kith --home {} relay add CARD", alice.home().display()));
+    assert_eq!(named(&checks, "relay"), Value::Null, "none runs here");
+}
+
+fn named(checks: &Value, name: &str) -> Value {
+    checks.as_array().unwrap().iter().find(|check| check["name"] == name).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_first_invite_admits_as_many_as_it_says_within_the_limits_of_the_start() {
+    let mut corner = Person::new("corner");
+    corner.run(&["relay", "run", "--invite", "2", "--mailbox-envelopes", "50", "--mailbox-bytes", "2MiB"]);
+    let invite = corner.ready["invite"].as_str().unwrap();
+    assert_eq!(corner.ok(&["relay", "invite", "list"])["items"][0]["uses"], 2);
+    for name in ["alice", "bob"] {
+        let added = Person::online(name).ok(&["relay", "add", invite]);
+        let limits = (&added["envelopes_max"], &added["bytes_max"]);
+        assert_eq!((&added["state"], limits), (&json!("ready"), (&json!(50), &json!(2 << 20))), "{added}");
+    }
+    let carol = Person::online("carol");
+    let (exit, code, _) = carol.error(&["relay", "add", invite], b"");
+    assert_eq!((exit, code.as_str()), (5, "relay_refused"));
+    let relays = named(&carol.ok(&["doctor"])["items"], "relays");
+    assert_eq!((&relays["state"], &relays["detail"]), (&json!("note"), &json!("1 of 1 do not hold your mail now")));
+    assert_eq!(corner.ok(&["relay", "invite", "list"])["items"], json!([]));
+    assert!(corner.ok(&["relay", "stats"])["refused"].as_object().is_some_and(|refused| !refused.is_empty()));
+}
+
+#[test]
+fn an_operator_sees_what_is_held_and_judges_mailboxes() {
+    let (mut corner, alice) = (Person::new("corner"), Person::online("alice"));
+    corner.run(&["relay", "run", "--open", "--name", "corner"]);
+    let card = corner.ready["card"].as_str().unwrap();
+    let added = alice.ok(&["relay", "add", card]);
+    let stats = corner.ok(&["relay", "stats"]);
+    let of = |key: &str| stats[key].clone();
+    let held = (of("name"), of("open"), of("mailboxes"), of("owners"));
+    assert_eq!(held, (json!("corner"), json!(true), json!(1), json!(1)));
+    let well = (of("storage_ok"), of("storage_errors"), of("clock"), of("refused"));
+    assert_eq!(well, (json!(true), json!(0), Value::Null, json!({})));
+    assert!(said(&corner, &["relay", "stats"]).contains("\nmailboxes    1, 1 connected\n"));
+
+    let mailbox = corner.ok(&["relay", "members"])["items"][0]["mailbox"].as_str().unwrap().to_owned();
+    let short = &mailbox[..8];
+    let judge = |args: &[&str]| corner.ok(&[&["relay"], args].concat())["changed"].clone();
+    let seen = || {
+        let member = corner.ok(&["relay", "members"])["items"][0].clone();
+        [&member["envelopes_max"], &member["bytes_max"], &member["blocked"]].map(Clone::clone)
+    };
+    for changed in [true, false] {
+        assert_eq!(judge(&["quota", short, "--envelopes", "7", "--bytes", "64KiB"]), changed);
+        assert_eq!(judge(&["block", short]), changed);
+    }
+    assert_eq!(seen(), [json!(7), json!(65_536), json!(true)]);
+    let line = said(&corner, &["relay", "members"]);
+    assert!(line.starts_with(&mailbox) && line.contains("blocked · up to 7, 64 KiB"), "{line}");
+    for changed in [true, false] {
+        assert_eq!(judge(&["quota", short, "--default"]), changed);
+        assert_eq!(judge(&["unblock", short]), changed);
+    }
+    assert_eq!(seen(), [Value::Null, Value::Null, json!(false)]);
+
+    let metrics = said(&corner, &["metrics"]);
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split([' ', '{']).next().unwrap();
+        assert!(metrics.contains(&format!("# HELP {name} ")) && metrics.contains(&format!("# TYPE {name} ")), "{line}");
+        assert!(line.rsplit(' ').next().unwrap().parse::<u64>().is_ok(), "{line}");
+        assert!(!line.contains(&mailbox[..6]), "no mailbox is named: {line}");
+    }
+    assert_eq!(named(&corner.ok(&["doctor"])["items"], "relay")["state"], "ok");
+    let id = added["relay"].as_str().unwrap();
+    assert_eq!(alice.ok(&["relay", "remove", &id[..6]])["changed"], true);
+    until(|| alice.ok(&["relay", "list"])["items"] == json!([]));
+    until(|| corner.ok(&["relay", "stats"])["mailboxes"] == 0);
 }

@@ -496,7 +496,10 @@ impl App {
                 self.drive(w, own)
             }
             Reason::NotAdmitted => {
-                let detail = "it is for members only: ask its operator for an invite";
+                let detail = match own.token {
+                    None => "it is for members only: ask its operator for an invite",
+                    Some(_) => "the invite is unknown there, lapsed or used up: ask its operator for another",
+                };
                 self.stand(w, own, refused, detail, REFUSED_AGAIN_MS)
             }
             Reason::Blocked => self.stand(w, own, refused, "its operator blocked this mailbox", REFUSED_AGAIN_MS),
