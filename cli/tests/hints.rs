@@ -204,7 +204,7 @@ fn hints_about_relays_can_be_typed_as_they_stand() {
     let contact = hint(&alice, &["relay", "add", &bob.link()]);
     let verb = contact.split(" adds that person").next().unwrap();
     let account = bob.ok(&["me"])["account"].as_str().unwrap().to_owned();
-    assert!(types(&alice, &verb.replace("CODE", &format!("'{}'", bob.link()))).starts_with(&account));
+    assert!(types(&alice, &verb.replace("CODE", &format!("'{}'", bob.link()))).contains(&account));
     let relays = hint(&bob, &["contact", "add", link]);
     let verb = relays.split(" lets that relay").next().unwrap().replace("CARD", &format!("'{link}'"));
     relay.ok(&["relay", "invite"]);
