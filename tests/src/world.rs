@@ -476,7 +476,10 @@ impl World {
             Happening::Asked { to, ask, outcome, life } if self.people[to].alive(life) => {
                 self.handle(to, vec![Input::Net(NetEvent::Asked { ask, outcome })]);
             }
-            Happening::Wake { who, life } if self.people[who].alive(life) => {
+            // One that an earlier one replaced is none, or each would plan another for ever.
+            Happening::Wake { who, life }
+                if self.people[who].alive(life) && self.people[who].wake_planned.is_some_and(|at| at <= self.now) =>
+            {
                 self.people[who].wake_planned = None;
                 self.handle(who, vec![Input::Tick]);
             }
