@@ -67,6 +67,8 @@ pub struct App {
     leapt_at: Option<Timestamp>,
     /// The relay that this node runs: never one for its own mail.
     own_relay: Option<RelayId>,
+    /// The passes of devices, as they were read last.
+    read_passes: passes::ReadPasses,
 }
 
 impl App {
@@ -76,7 +78,14 @@ impl App {
     /// `Corrupt` where the profile's rows are missing or make no sense.
     pub fn load(store: &Store) -> Result<Self, kith_store::Error> {
         let me = Me::load(&store.snapshot()?)?;
-        Ok(Self { me, accept_clock: false, share_read: false, leapt_at: None, own_relay: None })
+        Ok(Self {
+            me,
+            accept_clock: false,
+            share_read: false,
+            leapt_at: None,
+            own_relay: None,
+            read_passes: passes::ReadPasses::default(),
+        })
     }
 
     /// Takes the clock for right although it is far from what this profile has seen.

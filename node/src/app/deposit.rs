@@ -66,6 +66,7 @@ impl App {
             match again {
                 None if row.deposits.len() >= TRIED_MAX => continue,
                 None => {}
+                Some(Left::Spare) => {}
                 Some(Left::Later { at }) if at <= w.now => {}
                 Some(_) => continue,
             }
@@ -86,6 +87,12 @@ impl App {
             match row.deposits.get_mut(place) {
                 Some(deposited) => deposited.left = left,
                 None => row.deposits.push(Deposited { relay: pass.relay, left, tries: 0 }),
+            }
+        }
+        // Nothing is due for those that are not asked now: they are when another falls away, or a new pass comes.
+        for deposited in &mut row.deposits {
+            if matches!(deposited.left, Left::Later { at } if at <= w.now) {
+                deposited.left = Left::Spare;
             }
         }
         Ok(())
@@ -416,7 +423,7 @@ fn counts(deposited: &Deposited, passes: &[Pass]) -> bool {
         Left::Asked { .. } => true,
         Left::Held { silent, .. } => in_use && *silent < SILENT_MAX,
         Left::Collected { .. } => true,
-        Left::Later { .. } | Left::Refused => false,
+        Left::Later { .. } | Left::Refused | Left::Spare => false,
     }
 }
 
@@ -426,7 +433,7 @@ pub(super) fn next_deposit(row: &Outbox) -> Option<Timestamp> {
         Left::Asked { until } => Some(*until),
         Left::Held { until, audit_at, .. } => Some((*until).min(*audit_at)),
         Left::Later { at } => Some(*at),
-        Left::Collected { .. } | Left::Refused => None,
+        Left::Collected { .. } | Left::Refused | Left::Spare => None,
     };
     row.deposits.iter().filter_map(of).min()
 }

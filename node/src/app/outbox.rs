@@ -13,7 +13,7 @@ use crate::{
 };
 use kith_protocol::{AccountId, DeviceId, MessageId, Timestamp, limits};
 use kith_store::{
-    Row,
+    Range, Row, Rows as _,
     table::{
         AccountDevices, Cargo, Contact, Deliveries, Delivery, Device, Due, DueWhat, Left, Message, MessageRef, Outbox,
         OutboxOf, OutboxState, PassesOf, Progress, StepTaken,
@@ -48,6 +48,10 @@ const STEPS_KEPT: usize = 32;
 const WAKE_BATCH: u64 = 64;
 /// What is due within this is not woken beyond the first batch, in milliseconds.
 const WAKE_SOON_MS: u64 = 10_000;
+/// How soon a row is due again at the earliest: whatever others answer, a row alone keeps nothing busy.
+const DUE_AGAIN_MS: u64 = 100;
+/// Rows that an unsuccessful search for keys explains: it happens again and again while somebody is off.
+const EXPLAINED_MAX: usize = 256;
 /// The pause between such batches, in milliseconds.
 const WAKE_PAUSE_MS: u64 = 50;
 
@@ -238,7 +242,7 @@ impl App {
                 row.direct_at.min(grace).min(next_deposit(&row).unwrap_or(row.direct_at))
             }
         };
-        row.due_at = row.due_at.min(row.expires_at.max(w.now));
+        row.due_at = row.due_at.min(row.expires_at).max(w.now.plus_millis(DUE_AGAIN_MS));
         self.store_outbox(w, Some(before), &row)
     }
 
@@ -364,9 +368,9 @@ impl App {
         self.store_outbox(w, Some(before), &row)
     }
 
-    /// Says why an account's mail waits.
+    /// Says why an account's mail waits, with the newest of it; the rest says so when it is tried.
     pub(super) fn explain_waiting(&self, w: &mut Work<'_>, account: &AccountId, why: &str) -> Result<(), Halt> {
-        for entry in w.rows().group::<OutboxOf>(account.as_bytes())? {
+        for entry in w.rows().rows::<OutboxOf>(account.as_bytes(), &Range::all().backward(), EXPLAINED_MAX)? {
             if let Some(row) = w.get::<Outbox>(&Outbox::key_of(entry.id))?
                 && row.state == OutboxState::NeedsKeys
             {

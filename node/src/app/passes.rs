@@ -13,6 +13,14 @@ use kith_protocol::{
     mailbox::{Class, MailboxKey, Pass, Terms, passes},
 };
 use kith_store::table::{Contact, ContactState, Device, GivenGrant, Granted, OwnRelay, PassesOf};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+use zeroize::Zeroizing;
+
+/// Devices whose passes are kept as they were read; beyond it all are read anew.
+const READ_PASSES_MAX: usize = 1_024;
 
 impl App {
     /// The passes of a contact's device to all our mailboxes; grants that are missing, or end soon, are made.
@@ -105,7 +113,7 @@ impl App {
     /// Passes that we hold for a device, those it gave us itself first; at most one for each relay.
     pub(super) fn held_passes(&self, w: &Work<'_>, device: &DeviceId) -> Result<Vec<Pass>, Halt> {
         let Some(row) = w.get::<PassesOf>(&PassesOf::key_of(device))? else { return Ok(Vec::new()) };
-        let mut held = passes(&[row.given, row.strangers].concat());
+        let mut held = self.read_passes.of(device, [row.given, row.strangers].concat());
         held.retain(|pass| pass.grant.terms.until > w.now);
         Ok(held)
     }
@@ -166,6 +174,31 @@ impl App {
             strangers: Vec::new(),
         };
         Ok(w.get::<PassesOf>(&PassesOf::key_of(device))?.unwrap_or_else(none))
+    }
+}
+
+/// Passes as they were read last: reading one checks its signatures, and each copy of each message asks for it.
+#[derive(Default)]
+pub(super) struct ReadPasses(Mutex<HashMap<DeviceId, Reading>>);
+
+/// The bytes of passes, and what they say.
+type Reading = (Zeroizing<Vec<Vec<u8>>>, Vec<Pass>);
+
+impl ReadPasses {
+    /// The passes of a device whose row holds these bytes.
+    fn of(&self, device: &DeviceId, encoded: Vec<Vec<u8>>) -> Vec<Pass> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((bytes, read)) = known.get(device)
+            && **bytes == encoded
+        {
+            return read.clone();
+        }
+        if known.len() >= READ_PASSES_MAX {
+            known.clear();
+        }
+        let read = passes(&encoded);
+        known.insert(*device, (Zeroizing::new(encoded), read.clone()));
+        read
     }
 }
 

@@ -23,7 +23,7 @@ use kith_protocol::{
     prekey::{Certificates, DescriptorParts, PrekeyPool, check_record, sequence},
 };
 use kith_store::{
-    Error, Writes,
+    Error, Range, Rows as _, Writes,
     table::{
         Cargo, Contact, ContactState, Device, Due, DueWhat, Idempotency, Left, Outbox, OutboxState, OwnCertificates,
         OwnEmptied, OwnPool, OwnProfile, Seen,
@@ -169,7 +169,7 @@ impl App {
                 match &mut deposited.left {
                     Left::Asked { .. } => deposited.left = Left::Later { at: w.now },
                     Left::Later { at } => *at = (*at).min(w.now.plus_millis(HOUSEKEEPING_MS)),
-                    Left::Held { .. } | Left::Collected { .. } | Left::Refused => {}
+                    Left::Held { .. } | Left::Collected { .. } | Left::Refused | Left::Spare => {}
                 }
             }
             if !doubt {
@@ -259,7 +259,9 @@ impl App {
 
     /// Renews keys when they are due, publishes, and looks again in an hour.
     pub(super) fn housekeeping(&self, w: &mut Work<'_>) -> Result<(), Halt> {
-        for due in w.rows().group::<Due>(Due::GROUP)?.into_iter().filter(|d| d.what == DueWhat::Housekeeping) {
+        let soon = w.now.plus_millis(HOUSEKEEPING_MS + 1).as_millis().to_be_bytes();
+        let others = w.rows().rows::<Due>(Due::GROUP, &Range::all().before(&soon), usize::MAX)?;
+        for due in others.into_iter().filter(|d| d.what == DueWhat::Housekeeping) {
             w.unschedule(due.at, due.what)?;
         }
         let jitter = w.rng.next_u64() % (HOUSEKEEPING_MS / 6);

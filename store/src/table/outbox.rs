@@ -72,6 +72,8 @@ pub enum Left {
     },
     /// Never there.
     Refused,
+    /// Not needed as long as others hold it, or nothing lets us in there now.
+    Spare,
 }
 
 /// An envelope at one relay.

@@ -67,6 +67,8 @@ pub struct Person {
     pub clock_ahead_ms: u64,
     /// When the node is woken next.
     pub wake_planned: Option<Timestamp>,
+    /// Turns that the node took in all its lives.
+    pub turns: u64,
     index: usize,
     disk: MemoryDisk,
     runner: Option<Runner>,
@@ -110,6 +112,7 @@ impl Person {
             name: format!("p{index}"),
             clock_ahead_ms: 0,
             wake_planned: None,
+            turns: 0,
             index,
             disk,
             runner: None,
@@ -200,6 +203,7 @@ impl Person {
 
     pub(super) fn turn(&mut self, inputs: Vec<Input>, now: Timestamp) -> Option<Ended> {
         let before = self.changes();
+        self.turns += 1;
         let turn = self.runner.as_mut()?.turn(inputs, now);
         if let Some(doom) = &self.doom
             && turn.effects.is_none()

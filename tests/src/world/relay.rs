@@ -40,6 +40,12 @@ pub struct Relay {
     pub character: Character,
     /// Requests that reached it.
     pub requests: u64,
+    /// Deposits that it signed for and holds.
+    pub signed: u64,
+    /// Deposits that it signed for and kept nothing of.
+    pub dropped: u64,
+    /// Deposits that it answered with the receipt of another.
+    pub false_receipts: u64,
     index: usize,
     disk: MemoryDisk,
     service: Option<Service>,
@@ -72,6 +78,9 @@ impl Relay {
         Self {
             character: Character::Honest,
             requests: 0,
+            signed: 0,
+            dropped: 0,
+            false_receipts: 0,
             index,
             disk,
             service: None,
@@ -175,11 +184,13 @@ impl Relay {
             let mut shown = shadow.turn(vec![input(request.clone())], Vec::new(), now, moment);
             let answer = shown.answers.pop()?.1;
             if is_custody(&answer) && self.rng.next_u64().is_multiple_of(2) {
+                self.dropped += 1;
                 return Some((answer, Vec::new()));
             }
         }
         let mut turn = self.service.as_mut()?.turn(vec![input(request)], Vec::new(), now, moment);
         let answer = turn.answers.pop()?.1;
+        self.signed += u64::from(is_custody(&answer));
         Some((self.twist(answer), turn.wake.into_iter().collect()))
     }
 
@@ -208,7 +219,11 @@ impl Relay {
             (Character::Replays, Ok(Answer::Custody(_))) => {
                 self.receipts.push(answer.clone());
                 let old = (roll % self.receipts.len() as u64) as usize;
-                if roll.is_multiple_of(3) { self.receipts[old].clone() } else { answer }
+                if !roll.is_multiple_of(3) {
+                    return answer;
+                }
+                self.false_receipts += u64::from(self.receipts[old] != answer);
+                self.receipts[old].clone()
             }
             (Character::OldHeads, Ok(Answer::Kept(found))) if found.iter().any(Option::is_some) => {
                 self.kept.get_or_insert(answer).clone()
