@@ -159,6 +159,9 @@ pub const POOL_KEY_MAX: usize = 256;
 pub const MAILBOX_TTL_MS: u64 = 30 * DAY_MS;
 /// Milliseconds that a relay keeps an envelope at most, by its operator's word.
 pub const MAILBOX_TTL_MAX_MS: u64 = 90 * DAY_MS;
+/// Milliseconds that a relay remembers at most that an envelope was collected. Whoever audits it later than this after
+/// its last word learns nothing from its silence about an envelope.
+pub const COLLECTED_MS: u64 = 8 * DAY_MS;
 /// Days that a relay serves a descriptor it keeps; after seven of them it is shown as stale.
 pub const KEPT_DAYS: u64 = 30;
 /// Largest sealed descriptor at a relay in bytes.

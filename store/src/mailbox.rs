@@ -30,9 +30,7 @@ pub const INVITES_MAX: usize = 4_096;
 /// does not offer one a second time. The oldest is forgotten.
 pub const TAKEN_MAX: usize = 2 * limits::POOL_KEYS_MAX;
 /// Collected envelopes remembered for one mailbox; those beyond it are forgotten at once.
-pub const COLLECTED_MAX: u64 = 10_000;
-/// Milliseconds that a collected envelope is remembered at most, for the audits of its sender.
-pub const COLLECTED_MS: u64 = 2 * 86_400_000;
+pub const COLLECTED_MAX: u64 = 65_536;
 /// Days after its last registration that an empty mailbox goes: its tags are over, and all that came under them has lapsed.
 pub const IDLE_DAYS: u64 = limits::TAG_DAYS_AHEAD as u64 + limits::MAILBOX_TTL_MAX_MS / 86_400_000;
 

@@ -13,6 +13,8 @@ const PEOPLE: usize = 3;
 const RELAYS: usize = 3;
 /// Texts that people try to send in one run.
 const TEXTS: usize = 60;
+/// How texts to somebody who sleeps end.
+const ASLEEP: &str = " to who sleeps";
 /// Longer than any copy is left untested.
 const LONG_SLEEP_MS: u64 = 8 * DAY;
 /// How long, in virtual time, promises may take once the relays that are left do their work.
@@ -47,16 +49,31 @@ fn weather(world: &mut World) {
 
 /// Whether anybody is told the name of a relay that lost what it had signed for.
 fn is_named(world: &World, relay: usize) -> bool {
-    let name = &world.relays[relay].id().to_string()[..8];
+    let name = name(world, relay);
     let alerts = world.people.iter().flat_map(|p| p.alerts());
-    alerts.into_iter().any(|alert| alert.code == "relay_broke_word" && alert.message.contains(name))
+    alerts.into_iter().any(|alert| alert.code == "relay_broke_word" && alert.message.contains(&name))
+}
+
+/// The steps of all messages, each with its text.
+fn stories(world: &World) -> impl Iterator<Item = (String, String)> {
+    world.people.iter().flat_map(|p| p.why_all()).flat_map(|why| {
+        let body = world.ledger.promises[&why.id].body.clone();
+        let steps = why.recipients.into_iter().flat_map(|r| r.steps);
+        steps.map(move |step| (body.clone(), step.what))
+    })
+}
+
+fn name(world: &World, relay: usize) -> String {
+    world.relays[relay].id().to_string()[..8].to_owned()
+}
+
+fn is_held_by(world: &World, relay: usize, step: &str) -> bool {
+    step.starts_with("stored: ") && step.contains(&name(world, relay))
 }
 
 /// Whether `why` names a relay for a receipt that does not hold.
 fn is_in_a_story(world: &World, relay: usize) -> bool {
-    let name = &world.relays[relay].id().to_string()[..8];
-    let steps = world.people.iter().flat_map(|p| p.why_all()).flat_map(|why| why.recipients).flat_map(|r| r.steps);
-    steps.into_iter().any(|step| step.what.contains(name) && step.what.contains("gave no receipt that holds"))
+    stories(world).any(|(_, step)| step.contains(&name(world, relay)) && step.contains("gave no receipt that holds"))
 }
 
 /// People write, come and go under bad weather, while relays do what is theirs.
@@ -120,20 +137,21 @@ fn long_sleep(world: &mut World, seed: u64, fates: &[Fate]) -> Vec<usize> {
     let sleeper = world.chance(PEOPLE as u64) as usize;
     world.sleep(sleeper);
     let images: Vec<_> = world.relays.iter().map(|relay| relay.image()).collect();
-    let before: Vec<_> = world.relays.iter().map(|relay| (relay.signed, relay.dropped)).collect();
+    let before: Vec<_> = world.relays.iter().map(|relay| relay.dropped).collect();
     for n in 0..8 {
         for from in (0..PEOPLE).filter(|from| *from != sleeper) {
-            world.send(from, sleeper, &format!("seed {seed} text {n} from {from} to who sleeps"));
+            world.send(from, sleeper, &format!("seed {seed} text {n} from {from}{ASLEEP}"));
         }
         world.run_for(30_000);
     }
     world.run_for(HOUR);
     let mut losers = Vec::new();
     for (relay, fate) in fates.iter().enumerate() {
-        let (signed, dropped) = before[relay];
         let lost = match fate {
-            Fate::PutBack => world.relays[relay].signed > signed,
-            _ => world.relays[relay].dropped > dropped,
+            Fate::PutBack => {
+                stories(world).any(|(body, step)| body.ends_with(ASLEEP) && is_held_by(world, relay, &step))
+            }
+            _ => world.relays[relay].dropped > before[relay],
         };
         if *fate == Fate::PutBack {
             world.put_relay_back(relay, images[relay].clone());

@@ -37,6 +37,7 @@ const TRIED_MAX: usize = 8;
 /// How often at most all that a relay signed for is called into question, in milliseconds.
 const DOUBTED_AGAIN_MS: u64 = 60 * 60_000;
 const HOUR_MS: u64 = 60 * 60_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 impl App {
     /// Does what is due for the copies of a sealed row at relays. The caller puts the row.
@@ -168,9 +169,13 @@ impl App {
                     _ => return Ok(Left::Refused),
                 };
                 match Custody::verify(&bytes, &relay) {
-                    Ok(custody) if custody.envelope == id && custody.until > w.now => {
-                        Ok(Left::Held { until: custody.until, custody: bytes, audit_at: first_audit(w), silent: 0 })
-                    }
+                    Ok(custody) if custody.envelope == id && custody.until > w.now => Ok(Left::Held {
+                        until: custody.until,
+                        custody: bytes,
+                        shown_at: w.now,
+                        audit_at: first_audit(w),
+                        silent: 0,
+                    }),
                     _ => {
                         let name = self.relay_name(w, &relay)?;
                         self.note(w, row, &format!("{name} gave no receipt that holds"), NETWORK)?;
@@ -275,10 +280,11 @@ impl App {
         let said = self.hear(w, &relay, outcome)?;
         let later = next_audit(w);
         let Some(entry) = row.deposits.get_mut(place) else { return Ok(()) };
-        let Left::Held { audit_at, silent, .. } = &mut entry.left else { return Ok(()) };
+        let Left::Held { audit_at, silent, shown_at, .. } = &mut entry.left else { return Ok(()) };
         match said {
             Said::Answer(Answer::Audited(Audited::Held(bytes))) if EnvelopeId::of(&bytes) == envelope => {
                 *silent = 0;
+                *shown_at = w.now;
                 *audit_at = later;
             }
             Said::Answer(Answer::Audited(Audited::Collected)) => {
@@ -287,9 +293,15 @@ impl App {
                 self.note(w, &row, &format!("collected from {name}"), &name)?;
             }
             Said::Answer(Answer::Audited(_)) => {
+                let remembers = w.now.millis_since(*shown_at) < limits::COLLECTED_MS - DAY_MS;
                 // Elsewhere first; here again if nobody else takes it.
                 entry.left = Left::Later { at: w.now.plus_millis(AGAIN_LONGEST_MS) };
-                self.broke_word(w, &row, &relay)?;
+                if remembers {
+                    self.broke_word(w, &row, &relay)?;
+                } else {
+                    let name = self.relay_name(w, &relay)?;
+                    self.note(w, &row, &format!("{name} no longer holds it: collected, or lost"), &name)?;
+                }
             }
             Said::Wait(_) | Said::NewNonce => *audit_at = w.now.plus_millis(HOUR_MS),
             Said::Answer(_) | Said::Refused(_) | Said::NoRelay | Said::Silent(_) => {
@@ -302,7 +314,7 @@ impl App {
         self.plan_outbox(w, before, row)
     }
 
-    /// A relay does not hold what it signed for: it gets less from now on, people are told its name, and everything else
+    /// A relay does not hold what it signed for, and would still know if it had been collected: it gets less from now on, people are told its name, and everything else
     /// that it signed for is asked after.
     fn broke_word(&self, w: &mut Work<'_>, row: &Outbox, relay: &RelayId) -> Result<(), Halt> {
         let name = self.relay_name(w, relay)?;
@@ -449,7 +461,8 @@ fn first_audit(w: &mut Work<'_>) -> Timestamp {
     }
 }
 
+/// When a copy is asked after again: before a relay may forget that it was collected.
 fn next_audit(w: &mut Work<'_>) -> Timestamp {
-    let pause = 2 * 24 * HOUR_MS + w.rng.next_u64() % (4 * 24 * HOUR_MS);
+    let pause = 2 * DAY_MS + w.rng.next_u64() % (4 * DAY_MS);
     w.now.plus_millis(pause)
 }

@@ -55,6 +55,8 @@ pub enum Left {
         until: Timestamp,
         /// Its signed word.
         custody: Vec<u8>,
+        /// When it gave that, or showed the envelope last.
+        shown_at: Timestamp,
         /// When it is asked for the envelope.
         audit_at: Timestamp,
         /// Audits without an answer, in a row.

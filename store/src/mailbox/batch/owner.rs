@@ -3,7 +3,7 @@
 use super::{Batch, deposit::lapse_of_collected};
 use crate::{
     Error, Row, Rows, Writes,
-    mailbox::{COLLECTED_MAX, COLLECTED_MS, Outcome, Room},
+    mailbox::{COLLECTED_MAX, Outcome, Room},
     table::{EnvelopeRef, EnvelopeState, KeptRow, Lapse, LapseWhat, PoolKey},
 };
 use kith_protocol::{EnvelopeId, KeptId, MailboxId, Timestamp, limits};
@@ -28,7 +28,7 @@ impl Batch<'_, '_> {
 
     /// Remembers that an envelope was collected.
     fn remember(&mut self, mailbox: &MailboxId, found: EnvelopeRef) -> Result<(), Error> {
-        let until = found.until.min(self.now.plus_millis(COLLECTED_MS));
+        let until = found.until.min(self.now.plus_millis(limits::COLLECTED_MS));
         let now = self.now;
         let row = self.mailbox(mailbox)?;
         if until <= now || row.collected >= COLLECTED_MAX {

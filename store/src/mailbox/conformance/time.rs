@@ -1,7 +1,8 @@
 //! What lapses: when, in which steps, and what is left.
 
 use super::*;
-use crate::mailbox::{COLLECTED_MS, Custody, IDLE_DAYS};
+use crate::mailbox::{Custody, IDLE_DAYS};
+use kith_protocol::limits;
 
 pub(super) fn checks<G: Ground>() -> Vec<Check<G>> {
     vec![
@@ -9,7 +10,7 @@ pub(super) fn checks<G: Ground>() -> Vec<Check<G>> {
         ("a sweep deletes what lapsed, all of it, and nothing else", sweep),
         ("a sweep does no more than it may", budget),
         ("an envelope that lapsed comes anew before it was swept", lapsed_again),
-        ("a collected envelope is remembered two days, or until it would have lapsed", collected),
+        ("a collected envelope is remembered eight days, or until it would have lapsed", collected),
         ("a clock that goes back brings nothing back and deletes nothing", clock_back),
         ("the latest moment is remembered, whatever the clock shows later", latest),
         ("an empty mailbox that nobody registers goes, one with mail does not", idle),
@@ -139,8 +140,8 @@ fn collected<G: Ground>(ground: &G) -> Result<(), Error> {
     for (later, first, second) in [
         (DAY - 1, Custody::Collected, Custody::Collected),
         (DAY, Custody::Absent, Custody::Collected),
-        (COLLECTED_MS - 1, Custody::Absent, Custody::Collected),
-        (COLLECTED_MS, Custody::Absent, Custody::Absent),
+        (limits::COLLECTED_MS - 1, Custody::Absent, Custody::Collected),
+        (limits::COLLECTED_MS, Custody::Absent, Custody::Absent),
     ] {
         for sweep in [false, true] {
             relay.now = start.plus_millis(later);
