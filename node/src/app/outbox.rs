@@ -51,7 +51,7 @@ const WAKE_SOON_MS: u64 = 10_000;
 /// How soon a row is due again at the earliest: whatever others answer, a row alone keeps nothing busy.
 const DUE_AGAIN_MS: u64 = 100;
 /// Rows that an unsuccessful search for keys explains: it happens again and again while somebody is off.
-const EXPLAINED_MAX: usize = 256;
+const EXPLAINED_MAX: usize = 32;
 /// The pause between such batches, in milliseconds.
 const WAKE_PAUSE_MS: u64 = 50;
 
