@@ -9,7 +9,7 @@ pub use ledger::Ledger;
 pub use links::Weather;
 use person::Ended;
 pub use person::Person;
-pub use relay::{Character, Relay};
+pub use relay::{Character, Heard, Relay};
 
 use kith_node::{
     app::{Command, Input, RequestId},

@@ -6,96 +6,15 @@ use kith_node::{
     net::{NetCommand, NetConfig, NetEvent, NetSetup, RecordError, spawn},
 };
 use kith_tests::{
+    canary::{Canary, Finder, files},
     link::Link,
     process::{Person, eventually, shows, tcp},
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 /// The most talkative log there is: what is silenced by default too.
 const EVERYTHING: &str = "trace,libp2p=trace,libp2p_swarm=trace,libp2p_kad=trace,libp2p_tcp=trace,libp2p_identify=trace,\
     libp2p_ping=trace,libp2p_request_response=trace,multistream_select=trace,yamux=trace,hyper=trace,hyper_util=trace";
-
-/// What is looked for, and what it is.
-struct Canary {
-    what: &'static str,
-    bytes: Vec<u8>,
-}
-
-fn canary(what: &'static str, text: &str) -> Canary {
-    assert!(text.len() >= 12, "{what} is too short to be told from chance");
-    Canary { what, bytes: text.as_bytes().to_vec() }
-}
-
-/// Bytes as characters, one each: searching in text is fast even without optimisation.
-fn characters(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| char::from(*b)).collect()
-}
-
-/// Fails if a canary is found, as it is, in UTF-16, in hexadecimal, or in base64 (at any of its three offsets).
-fn assert_silent(place: &str, haystack: &[u8], canaries: &[Canary]) {
-    let haystack = characters(haystack);
-    for Canary { what, bytes } in canaries {
-        for (form, needle) in forms(bytes) {
-            assert!(!haystack.contains(&characters(&needle)), "{what} ({form}) in {place}");
-        }
-    }
-}
-
-fn forms(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let hex = bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let mut forms = vec![
-        ("plain", bytes.to_vec()),
-        ("reversed", bytes.iter().rev().copied().collect()),
-        ("UTF-16", bytes.iter().flat_map(|b| [*b, 0]).collect()),
-        ("hexadecimal", hex.to_uppercase().into_bytes()),
-        ("hexadecimal", hex.into_bytes()),
-        ("list of numbers", bytes.iter().map(|b| b.to_string()).collect::<Vec<_>>().join(", ").into_bytes()),
-    ];
-    forms.extend((0..3).map(|skip| ("base64", base64(&bytes[skip..]))));
-    forms
-}
-
-/// The base64 text of whole groups of three: what any encoding of something around them contains.
-fn base64(bytes: &[u8]) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let group = |g: &[u8]| {
-        let n = u32::from_be_bytes([0, g[0], g[1], g[2]]);
-        [18, 12, 6, 0].map(|shift| ALPHABET[usize::try_from(n >> shift & 63).unwrap()])
-    };
-    bytes.chunks_exact(3).flat_map(group).collect()
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.is_file() {
-            found.push(path);
-        }
-    }
-    found
-}
-
-#[test]
-fn what_is_hidden_in_other_spellings_is_found() {
-    let canaries = [canary("a word", "canary-of-the-test")];
-    for haystack in [
-        "..canary-of-the-test..".as_bytes().to_vec(),
-        b"63616e6172792d6f662d7468652d74657374".to_vec(),
-        b"xx Y2FuYXJ5LW9mLXRoZS10ZXN0 ".to_vec(),
-        b"YWFjYW5hcnktb2YtdGhlLXRlc3Q".to_vec(),
-        format!("{:?}", b"canary-of-the-test").into_bytes(),
-    ] {
-        let found = std::panic::catch_unwind(|| assert_silent("a test", &haystack, &canaries));
-        assert!(found.is_err(), "{}", String::from_utf8_lossy(&haystack));
-    }
-    assert_silent("a test", b"canary-of-the-other-test", &canaries);
-}
 
 /// Everything that a node which stores records for others is given: it asks the third one for what it holds.
 async fn records_of(carol: &Person, about: &[&Person]) -> Vec<u8> {
@@ -190,10 +109,10 @@ async fn c05_59_canaries_are_in_no_log_no_file_no_wire_and_no_record() {
     assert!(way.contains(&format!("/tcp/{}", wire.port)), "they talk over another wire: {way}");
     let records = records_of(&carol, &[&alice, &bob]).await;
     // Everything that only the two may know; codes without what they begin with.
-    let mut canaries: Vec<_> = texts.iter().map(|t| canary("a text", t)).collect();
-    canaries.extend(passphrases.iter().map(|p| canary("a passphrase", p)));
-    canaries.extend(codes.iter().flat_map(|c| [canary("a code", c), canary("a code", &c[6..])]));
-    canaries.extend(links.iter().map(|l| canary("a link", l)));
+    let mut canaries: Vec<_> = texts.iter().map(|t| Canary::new("a text", t)).collect();
+    canaries.extend(passphrases.iter().map(|p| Canary::new("a passphrase", p)));
+    canaries.extend(codes.iter().flat_map(|c| [Canary::new("a code", c), Canary::new("a code", &c[6..])]));
+    canaries.extend(links.iter().map(|l| Canary::new("a link", l)));
     for name in [
         "carol-canary-name",
         "alice-canary-name",
@@ -202,30 +121,31 @@ async fn c05_59_canaries_are_in_no_log_no_file_no_wire_and_no_record() {
         "petname-canary-of-bob",
         "petname-canary-of-alice",
     ] {
-        canaries.push(canary("a name", name));
+        canaries.push(Canary::new("a name", name));
     }
     let reach = |code: &str| *kith_protocol::identity::ContactLink::parse(code).unwrap().code.reach.as_bytes();
-    canaries.extend(codes.iter().map(|c| Canary { what: "a reach secret", bytes: reach(c).to_vec() }));
+    canaries.extend(codes.iter().map(|c| Canary::new("a reach secret", reach(c))));
+    let finder = Finder::new(canaries);
 
     let carried = wire.bytes();
     assert!(carried.len() > 5_000, "only {} bytes went over the wire", carried.len());
-    assert!(characters(&carried).contains("/multistream/1.0.0"), "what is kept is not what was carried");
-    assert_silent("the bytes between the daemons", &carried, &canaries);
+    assert!(String::from_utf8_lossy(&carried).contains("/multistream/1.0.0"), "what is kept is not what was carried");
+    finder.assert_silent("the bytes between the daemons", &carried);
     assert!(!records.is_empty());
-    assert_silent("records in the DHT", &records, &canaries);
+    finder.assert_silent("records in the DHT", &records);
     for person in [&mut alice, &mut bob, &mut carol] {
         // Killed, so that nothing is tidied away first.
         person.kill();
         let found = files(&person.home());
         assert!(found.iter().any(|f| f.ends_with("kith.redb")) && found.iter().any(|f| f.ends_with("network.redb")));
         for file in found {
-            assert_silent(&file.display().to_string(), &fs::read(&file).unwrap(), &canaries);
+            finder.assert_silent(&file.display().to_string(), &fs::read(&file).unwrap());
         }
     }
     for log in files(logs.path()) {
         let text = fs::read(&log).unwrap();
         println!("counts: {} bytes of log searched", text.len());
-        assert!(characters(&text).contains("TRACE"), "{} has no trace", log.display());
-        assert_silent(&log.display().to_string(), &text, &canaries);
+        assert!(String::from_utf8_lossy(&text).contains("TRACE"), "{} has no trace", log.display());
+        finder.assert_silent(&log.display().to_string(), &text);
     }
 }

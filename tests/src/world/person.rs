@@ -1,7 +1,7 @@
 //! One person of the world: a disk that survives, a node that does not.
 
 use kith_node::{
-    api::types::{Alert, DeliveryState, EventKind, Message, Relay},
+    api::types::{Alert, ContactState, DeliveryState, EventKind, Me, Message, Relay},
     app::{App, Command, Input, Outlet, Reply, RequestId, Runner, create_profile, query, release},
     net::{InboundToken, NetCommand, PeerName},
 };
@@ -233,7 +233,7 @@ impl Person {
 
     /// The person's contact link.
     pub fn link(&self) -> String {
-        self.read(|rows| query::me(rows).unwrap().url)
+        self.me().url
     }
 
     /// Reads from the node's store (opened again if the node is down).
@@ -282,6 +282,17 @@ impl Person {
         pools.iter().for_each(|pool| writes.delete::<OwnRelayPool>(OwnRelayPool::key_of(pool.number)));
         store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
         store.close().unwrap();
+    }
+
+    /// Who the person is.
+    pub fn me(&self) -> Me {
+        self.read(|rows| query::me(rows).unwrap())
+    }
+
+    /// Strangers who wrote and were not answered yet.
+    pub fn asked_by(&self) -> Vec<AccountId> {
+        let contacts = self.read(|rows| query::contacts(rows).unwrap());
+        contacts.into_iter().filter(|c| c.state == ContactState::Request).map(|c| c.account).collect()
     }
 
     /// Alerts that the event stream told of, in order.

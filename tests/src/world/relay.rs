@@ -34,12 +34,26 @@ pub enum Character {
     OldHeads,
 }
 
+/// What a relay that writes everything down keeps of one question.
+pub struct Heard {
+    /// When.
+    pub at: Timestamp,
+    /// The asker's transport name.
+    pub from: PeerName,
+    /// The question.
+    pub request: Vec<u8>,
+    /// What was answered.
+    pub answer: Vec<u8>,
+}
+
 /// A relay with its disk.
 pub struct Relay {
     /// What it is like.
     pub character: Character,
     /// Requests that reached it.
     pub requests: u64,
+    /// All of them with their answers, if it writes them down.
+    pub heard: Option<Vec<Heard>>,
     /// Deposits that it signed for and holds.
     pub signed: u64,
     /// Deposits that it signed for and kept nothing of.
@@ -78,6 +92,7 @@ impl Relay {
         Self {
             character: Character::Honest,
             requests: 0,
+            heard: None,
             signed: 0,
             dropped: 0,
             false_receipts: 0,
@@ -188,8 +203,11 @@ impl Relay {
                 return Some((answer, Vec::new()));
             }
         }
-        let mut turn = self.service.as_mut()?.turn(vec![input(request)], Vec::new(), now, moment);
+        let mut turn = self.service.as_mut()?.turn(vec![input(request.clone())], Vec::new(), now, moment);
         let answer = turn.answers.pop()?.1;
+        if let Some(heard) = &mut self.heard {
+            heard.push(Heard { at: now, from: from.clone(), request, answer: answer.clone() });
+        }
         self.signed += u64::from(is_custody(&answer));
         Some((self.twist(answer), turn.wake.into_iter().collect()))
     }
