@@ -3,7 +3,7 @@
 
 use super::{
     App, Scan,
-    relays::{mailbox_key, next_serial},
+    relays::{grant_end, mailbox_key, new_serial},
     work::{Halt, Work},
 };
 use kith_protocol::{
@@ -35,15 +35,11 @@ impl App {
         let before = known.as_ref().map(|granted| granted.grants.clone()).unwrap_or_default();
         let mut grants = Vec::new();
         let mut encoded = Vec::new();
-        for mut own in places {
+        for own in places {
             let good = |g: &&GivenGrant| g.relay == own.number && !ends_soon(g, w.now);
             let given = match before.iter().find(good) {
                 Some(given) => *given,
-                None => {
-                    let serial = next_serial(&mut own, w.now);
-                    w.put(&own)?;
-                    GivenGrant { relay: own.number, serial, until: w.now.plus_days(limits::GRANT_DAYS_MAX) }
-                }
+                None => GivenGrant { relay: own.number, serial: new_serial(w), until: grant_end(w.now) },
             };
             grants.push(given);
             encoded.push(contact_pass(&own, &given, w.now).encode());
@@ -100,7 +96,7 @@ impl App {
             let terms = Terms {
                 class: Class::Stranger,
                 serial: own.stranger,
-                until: w.now.plus_days(limits::GRANT_DAYS_MAX),
+                until: grant_end(w.now),
                 envelopes: limits::STRANGER_GRANT_ENVELOPES,
                 bytes: limits::STRANGER_GRANT_BYTES,
                 depositor: None,

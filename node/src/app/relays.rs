@@ -131,7 +131,6 @@ impl App {
             welcomed: false,
             open: false,
             registered: None,
-            serial: 0,
             stranger: 0,
             revoke: Vec::new(),
             after: 0,
@@ -470,7 +469,7 @@ impl App {
         }
         if !own.offered && own.standing == RelayStanding::Ready {
             own.offered = true;
-            own.stranger = next_serial(&mut own, w.now);
+            own.stranger = new_serial(w);
             self.put_relay(w, &own)?;
             self.places_changed(w)?;
             own = w.get::<OwnRelay>(&OwnRelay::key_of(own.number))?.unwrap_or(own);
@@ -618,9 +617,9 @@ impl App {
     pub(super) fn new_stranger_grants(&self, w: &mut Work<'_>) -> Result<(), Halt> {
         for mut own in self.own_relays(w)? {
             if own.stranger != 0 {
-                let ended = (own.stranger, w.now.plus_days(limits::GRANT_DAYS_MAX));
+                let ended = (own.stranger, grant_end(w.now));
                 own.revoke.push(ended);
-                own.stranger = next_serial(&mut own, w.now);
+                own.stranger = new_serial(w);
                 own.due_at = w.now;
                 self.put_relay(w, &own)?;
             }
@@ -652,10 +651,16 @@ pub(super) fn mailbox_key(own: &OwnRelay) -> MailboxKey {
     MailboxKey::from_seed(&Secret::new(own.seed))
 }
 
-/// The next number of a grant: never one that was used before, also after an old copy of the profile was put back.
-pub(super) fn next_serial(own: &mut OwnRelay, now: Timestamp) -> u64 {
-    own.serial = own.serial.saturating_add(1).max(now.as_millis());
-    own.serial
+/// The number of a new grant: drawn, so that none is used twice even where an old copy of the profile was put back, and so
+/// that it says nothing to two relays that compare theirs.
+pub(super) fn new_serial(w: &mut Work<'_>) -> u64 {
+    w.rng.next_u64().max(1)
+}
+
+/// When a grant ends that is given now: at the beginning of a day, so that those of one moment at two relays are like all
+/// others of that day.
+pub(super) fn grant_end(now: Timestamp) -> Timestamp {
+    now.plus_days(limits::GRANT_DAYS_MAX).day().start()
 }
 
 /// The transport name and the addresses of a card; all of one peer.

@@ -98,8 +98,6 @@ pub struct OwnRelay {
     pub open: bool,
     /// The day of the last registration.
     pub registered: Option<Day>,
-    /// Highest number given to a grant.
-    pub serial: u64,
     /// The grant that strangers have: its number.
     pub stranger: u64,
     /// Grants to be ended: number and when they would end by themselves.
