@@ -196,7 +196,7 @@ fn recorded() -> World {
 }
 
 #[test]
-fn recording_relays_of_twenty_people_see_no_more_than_their_budget() {
+fn r_mbx_7_recording_relays_of_twenty_people_see_no_more_than_their_budget() {
     let world = recorded();
     let notes: Vec<_> = world.relays.iter().map(Notes::of).collect();
     let finder = Finder::new(secrets(&world));

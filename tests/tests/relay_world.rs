@@ -209,7 +209,7 @@ fn run(seed: u64) -> usize {
 }
 
 #[test]
-fn two_of_three_relays_may_fail_or_lie_and_nothing_is_lost() {
+fn r_out_10_two_of_three_relays_fail_or_lie_nothing_is_lost_and_who_lost_mail_is_named() {
     let one = std::env::var("KITH_SEED").ok().and_then(|v| v.parse().ok());
     let seeds: Vec<u64> = match one {
         Some(seed) => vec![seed],

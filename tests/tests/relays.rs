@@ -64,7 +64,7 @@ fn story(world: &World, who: usize) -> String {
 }
 
 #[test]
-fn two_people_who_are_never_on_together_meet_through_a_relay_alone() {
+fn r_out_9_two_people_who_are_never_on_together_meet_through_a_relay_alone() {
     let mut world = world(2, 1);
     world.sleep(1);
     let link = world.people[1].link();
@@ -100,7 +100,7 @@ fn two_people_who_are_never_on_together_meet_through_a_relay_alone() {
 }
 
 #[test]
-fn a_month_of_mail_waits_at_two_relays_and_comes_in_order() {
+fn r_out_11_r_out_12_a_month_of_mail_waits_at_two_relays_and_comes_once_in_order() {
     let messages = count("messages that wait for 29 days", "KITH_MONTH", 10_000);
     let mut world = world(2, 2);
     befriend(&mut world);
@@ -151,7 +151,7 @@ fn a_first_message_to_a_descriptor_of_twenty_days_is_delivered_and_marked() {
 }
 
 #[test]
-fn contacts_learn_of_a_move_and_what_waited_at_the_old_relay_goes_to_the_new_one() {
+fn r_out_13_contacts_learn_of_a_move_and_what_waited_at_the_old_relay_goes_to_the_new_one() {
     let mut world = world(2, 1);
     befriend(&mut world);
     world.add_relays(1);

@@ -92,8 +92,9 @@ fn a_machine_told_not_to_neither_shows_itself_by_multicast_nor_looks_for_others(
         assert!(!knows(&silent, person), "it looked for others");
     }
     // It was only silent: told where to go, it gets there.
-    let address = alice.ready["listen"].as_array().unwrap().iter().find(|a| a.as_str().unwrap().contains("10.77.0.1"));
-    let address = address.unwrap().as_str().unwrap().to_owned();
+    let status = alice.ok(&["status"]);
+    let mut listens = status["listen"].as_array().unwrap().iter().map(|address| address.as_str().unwrap());
+    let address = listens.find(|address| address.contains("10.77.0.1")).unwrap().to_owned();
     silent.stop();
     silent.start_on(ALL, &["--no-mdns", "--bootstrap", &address]);
     until("it reaches who it was told of", || sees(&silent, &alice) && sees(&alice, &silent));

@@ -8,7 +8,7 @@ use crate::{
 use kith_protocol::mailbox::{Answer, Audited, Class, OwnerAsk, Reason};
 
 #[test]
-fn a_letter_is_left_fetched_and_gone_once_its_owner_has_it() {
+fn r_rly_10_a_letter_is_left_fetched_and_remembered_once_its_owner_has_it() {
     let (mut relay, bob) = (Relay::open(), Owner::new("bob"));
     let Answer::Registered(registered) = relay.register(&bob) else { panic!() };
     assert!(registered.new && registered.envelopes == 16_384 && registered.used_envelopes == 0);

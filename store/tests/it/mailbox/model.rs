@@ -4,8 +4,8 @@ use kith_protocol::{EnvelopeId, KeptId, MailboxId, Tag, Timestamp, limits};
 use kith_store::{
     Error,
     mailbox::{
-        COLLECTED_MAX, COLLECTED_MS, Caps, Change, Class, Cursor, Custody, Deposit, IDLE_DAYS, INVITES_MAX, InviteInfo,
-        Item, MailboxInfo, Outcome, Quota, RelayStore, Room, TAGS_KEPT_MAX, TAKEN_MAX, Totals, conformance::Ground,
+        COLLECTED_MAX, Caps, Change, Class, Cursor, Custody, Deposit, IDLE_DAYS, INVITES_MAX, InviteInfo, Item,
+        MailboxInfo, Outcome, Quota, RelayStore, Room, TAGS_KEPT_MAX, TAKEN_MAX, Totals, conformance::Ground,
     },
 };
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ impl Model {
                     };
                     let held = mailbox.held.remove(&cursor).unwrap();
                     deleted += 1;
-                    let until = held.until.min(now.plus_millis(COLLECTED_MS));
+                    let until = held.until.min(now.plus_millis(limits::COLLECTED_MS));
                     if until > now && (mailbox.collected.len() as u64) < COLLECTED_MAX {
                         mailbox.collected.insert(*id, until);
                     }
