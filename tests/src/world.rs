@@ -9,7 +9,7 @@ pub use ledger::Ledger;
 pub use links::Weather;
 use person::Ended;
 pub use person::Person;
-pub use relay::{Character, Heard, Relay};
+pub use relay::{Character, Heard, Kind, Relay, Trap};
 
 use kith_node::{
     app::{Command, Input, RequestId},
@@ -368,7 +368,10 @@ impl World {
     /// A relay answers, unless the answer is lost; what it woke hears of it.
     fn answer_ask(&mut self, relay: usize, from: usize, ask: u64, request: Vec<u8>, life: u64) {
         let (peer, moment) = (self.people[from].peer(), self.moment());
-        let Some((answer, woken)) = self.relays[relay].ask(&peer, request, self.now, moment) else { return };
+        let Some((answer, woken)) = self.relays[relay].ask(&peer, request, self.now, moment) else {
+            let outcome = AskOutcome::Unreachable { why: "the connection ended" };
+            return self.at(self.now.plus_millis(1), Happening::Asked { to: from, ask, outcome, life });
+        };
         let lost = self.roll(self.weather.loss_percent);
         let (pause, outcome) = if lost {
             (ANSWER_TIMEOUT_MS, AskOutcome::Unreachable { why: "timed out" })
@@ -376,6 +379,18 @@ impl World {
             (self.latency(), AskOutcome::Answered(answer))
         };
         self.at(self.now.plus_millis(pause), Happening::Asked { to: from, ask, outcome, life });
+        self.wake_owners(relay, woken);
+    }
+
+    /// Lets somebody who is nobody of the world ask a relay.
+    pub fn ask_relay(&mut self, relay: usize, from: &PeerName, request: Vec<u8>) -> Option<Vec<u8>> {
+        let moment = self.moment();
+        let (answer, woken) = self.relays[relay].ask(from, request, self.now, moment)?;
+        self.wake_owners(relay, woken);
+        Some(answer)
+    }
+
+    fn wake_owners(&mut self, relay: usize, woken: Vec<PeerName>) {
         for name in woken {
             let Some(who) = self.people.iter().position(|p| p.peer() == name) else { continue };
             let (when, life) = (self.now.plus_millis(self.latency()), self.people[who].life());

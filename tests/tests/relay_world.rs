@@ -6,7 +6,13 @@ use kith_tests::{
     count,
     world::{Character, Weather, World},
 };
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 const HOUR: u64 = 60 * 60_000;
 const DAY: u64 = 24 * HOUR;
@@ -164,8 +170,26 @@ fn long_sleep(world: &mut World, seed: u64, fates: &[Fate]) -> Vec<usize> {
     losers
 }
 
-/// One run. Gives how many relays had to be named for a broken word, and were.
-fn run(seed: u64) -> usize {
+/// What one run saw.
+#[derive(Default)]
+struct Seen {
+    /// Relays that had to be named for a broken word, and were.
+    named: usize,
+    /// Answers of each kind of liar that were not the honest ones.
+    lies: BTreeMap<String, u64>,
+}
+
+impl Seen {
+    fn add(&mut self, other: Self) {
+        self.named += other.named;
+        for (liar, lies) in other.lies {
+            *self.lies.entry(liar).or_default() += lies;
+        }
+    }
+}
+
+/// One run.
+fn run(seed: u64) -> Seen {
     let mut world = World::new(seed, PEOPLE, Weather::fine());
     world.relays_only = true;
     world.add_relays(RELAYS);
@@ -205,7 +229,12 @@ fn run(seed: u64) -> usize {
         let gave_false = world.relays[relay].false_receipts > 0;
         assert_eq!(is_in_a_story(&world, relay), gave_false, "seed {seed}: receipts of relay {relay}");
     }
-    losers.len()
+    let liars = fates.iter().zip(&world.relays).filter(|(fate, _)| matches!(fate, Fate::Lies(_)));
+    let mut seen = Seen { named: losers.len(), ..Seen::default() };
+    for (fate, relay) in liars {
+        *seen.lies.entry(format!("{fate:?}")).or_default() += relay.lies;
+    }
+    seen
 }
 
 #[test]
@@ -215,11 +244,11 @@ fn r_out_10_two_of_three_relays_fail_or_lie_nothing_is_lost_and_who_lost_mail_is
         Some(seed) => vec![seed],
         None => (1..=count("seeds with relays", "KITH_SEEDS", 104)).collect(),
     };
-    let (next, named) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, all) = (AtomicUsize::new(0), Mutex::new(Seen::default()));
     let work = || {
         while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
             match std::panic::catch_unwind(|| run(*seed)) {
-                Ok(relays) => named.fetch_add(relays, Ordering::Relaxed),
+                Ok(seen) => all.lock().unwrap().add(seen),
                 Err(panic) => {
                     println!("failed seed {seed} (relays): run it alone with KITH_SEED={seed}");
                     std::panic::resume_unwind(panic);
@@ -232,10 +261,9 @@ fn r_out_10_two_of_three_relays_fail_or_lie_nothing_is_lost_and_who_lost_mail_is
             scope.spawn(work);
         }
     });
-    let named = named.into_inner();
-    println!(
-        "counts: {} worlds with bad relays; {named} relays lost what they had signed for, and were named",
-        seeds.len()
-    );
+    let Seen { named, lies } = all.into_inner().unwrap();
+    println!("counts: {} worlds with bad relays, lies {lies:?}", seeds.len());
+    println!("counts: {named} relays lost what they had signed for, and were named");
     assert!(one.is_some() || named > 0, "no relay lost anything");
+    assert!(one.is_some() || lies.len() == 5 && lies.values().all(|n| *n > 0), "a liar told no lie: {lies:?}");
 }

@@ -166,7 +166,7 @@ impl App {
                     OutboxState::Sealed { envelope, .. } | OutboxState::Stored { envelope, .. } => {
                         EnvelopeId::of(envelope)
                     }
-                    _ => return Ok(Left::Refused),
+                    _ => return Ok(Left::Spare),
                 };
                 match Custody::verify(&bytes, &relay) {
                     Ok(custody) if custody.envelope == id && custody.until > w.now => Ok(Left::Held {
@@ -229,11 +229,12 @@ impl App {
             Reason::Stopping => (Left::Later { at: w.now.plus_millis(again) }, "is shutting down"),
             Reason::Storage => (Left::Later { at: w.now.plus_millis(again) }, "reports errors of its disk"),
             Reason::Blocked => (Left::Later { at: w.now.plus_millis(FULL_AGAIN_MS) }, "takes nothing for them"),
-            Reason::TooLarge => (Left::Refused, "does not take so large a message"),
+            // No relay that works says this of what we make: it may be mended by tomorrow.
+            Reason::TooLarge => (Left::Later { at: w.now.plus_millis(DAY_MS) }, "does not take so large a message"),
+            Reason::Proof | Reason::Malformed => (Left::Later { at: w.now.plus_millis(DAY_MS) }, "refuses"),
             Reason::Nonce | Reason::NotAdmitted | Reason::Other(_) => {
                 (Left::Later { at: w.now.plus_millis(FULL_AGAIN_MS) }, "refuses")
             }
-            Reason::Proof | Reason::Malformed => (Left::Refused, "refuses"),
         };
         self.note(w, row, &format!("{name} {why}"), NETWORK)?;
         if !row.deposits.iter().any(|d| matches!(d.left, Left::Held { .. })) {
@@ -435,7 +436,7 @@ fn counts(deposited: &Deposited, passes: &[Pass]) -> bool {
         Left::Asked { .. } => true,
         Left::Held { silent, .. } => in_use && *silent < SILENT_MAX,
         Left::Collected { .. } => true,
-        Left::Later { .. } | Left::Refused | Left::Spare => false,
+        Left::Later { .. } | Left::Spare => false,
     }
 }
 
@@ -445,7 +446,7 @@ pub(super) fn next_deposit(row: &Outbox) -> Option<Timestamp> {
         Left::Asked { until } => Some(*until),
         Left::Held { until, audit_at, .. } => Some((*until).min(*audit_at)),
         Left::Later { at } => Some(*at),
-        Left::Collected { .. } | Left::Refused | Left::Spare => None,
+        Left::Collected { .. } | Left::Spare => None,
     };
     row.deposits.iter().filter_map(of).min()
 }

@@ -352,8 +352,12 @@ impl App {
             self.deposit(w, &mut row, &contact)?;
         }
         if !matches!(row.state, OutboxState::Stored { .. }) {
+            // Where relays said no, that is the news: that the device is off was to be expected.
+            let relays_said = row.deposits.iter().any(|deposited| deposited.tries > 0);
             self.change_delivery(w, &row, |delivery| {
-                delivery.error = Some(why.to_owned());
+                if !relays_said || delivery.error.is_none() {
+                    delivery.error = Some(why.to_owned());
+                }
             })?;
         }
         self.plan_outbox(w, before, row)

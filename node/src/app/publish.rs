@@ -169,7 +169,7 @@ impl App {
                 match &mut deposited.left {
                     Left::Asked { .. } => deposited.left = Left::Later { at: w.now },
                     Left::Later { at } => *at = (*at).min(w.now.plus_millis(HOUSEKEEPING_MS)),
-                    Left::Held { .. } | Left::Collected { .. } | Left::Refused | Left::Spare => {}
+                    Left::Held { .. } | Left::Collected { .. } | Left::Spare => {}
                 }
             }
             if !doubt {

@@ -72,8 +72,6 @@ pub enum Left {
         /// When that was learned.
         at: Timestamp,
     },
-    /// Never there.
-    Refused,
     /// Not needed as long as others hold it, or nothing lets us in there now.
     Spare,
 }

@@ -7,7 +7,7 @@ use kith_node::{
 use kith_protocol::{
     RelayId, Timestamp,
     crypto::{Secret, sign::SigningKey},
-    mailbox::{Answer, Page, RelayCard},
+    mailbox::{Answer, Page, Reason, Refusal, RelayCard},
 };
 use kith_store::{Disk, MemoryDisk, Store, Unlock, mailbox::MailboxStore};
 use rand_chacha::{
@@ -32,6 +32,31 @@ pub enum Character {
     Replays,
     /// It gives the first descriptors that it was ever given.
     OldHeads,
+}
+
+/// What is asked of a relay: the number that stands in each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Leaves an envelope.
+    Deposit = 3,
+    /// Reads a mailbox.
+    Fetch = 4,
+    /// Deletes what was read.
+    Acknowledge = 5,
+}
+
+/// Where a relay's power goes: in the middle of the next request of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Trap {
+    /// Which.
+    pub kind: Kind,
+    /// Whether what it asks for is carried out before.
+    pub carried_out: bool,
+}
+
+/// The kind of a request: its second field, behind the version.
+fn is_of(request: &[u8], kind: Kind) -> bool {
+    request.get(3) == Some(&(kind as u8))
 }
 
 /// What a relay that writes everything down keeps of one question.
@@ -60,6 +85,12 @@ pub struct Relay {
     pub dropped: u64,
     /// Deposits that it answered with the receipt of another.
     pub false_receipts: u64,
+    /// Answers that were not the honest ones.
+    pub lies: u64,
+    /// What it answers to every deposit, if it takes none.
+    pub refuses: Option<Reason>,
+    /// In which request its power goes next.
+    pub trap: Option<Trap>,
     index: usize,
     disk: MemoryDisk,
     service: Option<Service>,
@@ -96,6 +127,9 @@ impl Relay {
             signed: 0,
             dropped: 0,
             false_receipts: 0,
+            lies: 0,
+            refuses: None,
+            trap: None,
             index,
             disk,
             service: None,
@@ -195,11 +229,23 @@ impl Relay {
         self.next += 1;
         let input =
             |request: Vec<u8>| RelayInput::Request { token: RelayToken(self.next), from: from.clone(), request };
+        if let Some(reason) = self.refuses.filter(|_| is_of(&request, Kind::Deposit)) {
+            let refusal = Refusal { reason, retry_after_ms: 1_000, nonce: None };
+            return Some((Answer::Refused(refusal).encode(), Vec::new()));
+        }
+        if let Some(trap) = self.trap.take_if(|trap| is_of(&request, trap.kind)) {
+            if trap.carried_out {
+                self.service.as_mut()?.turn(vec![input(request)], Vec::new(), now, moment);
+            }
+            self.crash();
+            return None;
+        }
         if let Some(shadow) = &mut self.shadow {
             let mut shown = shadow.turn(vec![input(request.clone())], Vec::new(), now, moment);
             let answer = shown.answers.pop()?.1;
             if is_custody(&answer) && self.rng.next_u64().is_multiple_of(2) {
                 self.dropped += 1;
+                self.lies += 1;
                 return Some((answer, Vec::new()));
             }
         }
@@ -209,7 +255,9 @@ impl Relay {
             heard.push(Heard { at: now, from: from.clone(), request, answer: answer.clone() });
         }
         self.signed += u64::from(is_custody(&answer));
-        Some((self.twist(answer), turn.wake.into_iter().collect()))
+        let told = self.twist(answer.clone());
+        self.lies += u64::from(told != answer);
+        Some((told, turn.wake.into_iter().collect()))
     }
 
     /// What a bad relay makes of an honest answer.

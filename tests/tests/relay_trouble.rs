@@ -1,0 +1,304 @@
+//! What becomes of mail where relays refuse, die in the middle, fall silent for days, or are drained of keys.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+
+use kith_node::{
+    api::types::{DeliveryState, RelayState},
+    app::Command,
+    net::PeerName,
+};
+use kith_protocol::{
+    crypto::Secret,
+    limits,
+    mailbox::{Answer, Class, Hello, MailboxKey, Nonce, Pass, Reason, Terms, Welcome},
+};
+use kith_store::{Rows as _, table::OwnRelay};
+use kith_tests::world::{Kind, Trap, Weather, World};
+
+const HOUR: u64 = 60 * 60_000;
+const DAY: u64 = 24 * HOUR;
+
+/// Two people who reach each other through relays alone, at these relays each.
+fn world(places: [&[usize]; 2]) -> World {
+    let mut world = World::new(1, 2, Weather::fine());
+    world.relays_only = true;
+    world.add_relays(1 + places.iter().flat_map(|of| of.iter().copied()).max().unwrap());
+    for (who, of) in places.iter().enumerate() {
+        of.iter().for_each(|relay| world.use_relay(who, *relay));
+    }
+    world.run_for(10_000);
+    for person in &world.people {
+        assert!(person.relays().iter().all(|r| r.state == RelayState::Ready), "{:?}", person.relays());
+    }
+    world
+}
+
+fn add(world: &mut World, who: usize, other: usize) {
+    let code_or_link = world.people[other].link();
+    world.act(who, Command::ContactAdd { code_or_link, name: Some(format!("p{other}")) });
+}
+
+/// Two who know each other, and wrote; the second one sleeps.
+fn friends(places: [&[usize]; 2]) -> World {
+    let mut world = world(places);
+    add(&mut world, 0, 1);
+    add(&mut world, 1, 0);
+    world.run_for(60_000);
+    for (from, to) in [(0, 1), (1, 0)] {
+        world.send(from, to, "hello");
+        world.run_for(60_000);
+        assert_eq!(newest(&world, from).0, DeliveryState::Delivered);
+    }
+    world.sleep(1);
+    world
+}
+
+/// State, reason and steps of the newest own message.
+fn newest(world: &World, who: usize) -> (DeliveryState, String, String) {
+    let why = world.people[who].why_all().pop().unwrap();
+    let to = &why.recipients[0];
+    let steps = to.steps.iter().map(|s| s.what.clone()).collect::<Vec<_>>().join("\n");
+    (to.state, to.error.clone().unwrap_or_default(), steps)
+}
+
+fn name(world: &World, relay: usize) -> String {
+    world.relays[relay].id().to_string()[..8].to_owned()
+}
+
+/// Envelopes that people's relays say they hold for them.
+fn held(world: &World, who: usize) -> Vec<u64> {
+    world.people[who].relays().iter().map(|relay| relay.envelopes).collect()
+}
+
+#[test]
+fn r_out_9_two_people_at_different_relays_who_are_never_on_together_meet() {
+    let mut world = world([&[0], &[1]]);
+    world.sleep(1);
+    add(&mut world, 0, 1);
+    world.run_for(10_000);
+    world.send(0, 1, "hello, stranger");
+    world.run_for(60_000);
+    let (state, _, story) = newest(&world, 0);
+    assert_eq!(state, DeliveryState::Stored, "{story}");
+    assert!(story.contains(&name(&world, 1)) && !story.contains(&name(&world, 0)), "{story}");
+    world.sleep(0);
+    world.run_for(HOUR);
+
+    world.wake(1);
+    world.run_for(10_000);
+    assert_eq!(world.people[1].shown().len(), 1, "the request came");
+    let account = world.people[0].account();
+    world.act(1, Command::ContactAccept { account });
+    world.run_for(10_000);
+    world.send(1, 0, "hello, friend");
+    world.run_for(60_000);
+    let (state, _, story) = newest(&world, 1);
+    assert_eq!(state, DeliveryState::Stored, "{story}");
+    assert!(story.contains(&name(&world, 0)), "{story}");
+    world.sleep(1);
+    world.run_for(HOUR);
+
+    world.wake(0);
+    world.run_for(60_000);
+    assert_eq!(world.people[0].shown().len(), 1, "the answer came");
+    assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "and its receipt");
+    world.sleep(0);
+    world.wake(1);
+    world.run_for(60_000);
+    assert_eq!(newest(&world, 1).0, DeliveryState::Delivered);
+    world.ledger.check(1, &world.people);
+}
+
+#[test]
+fn what_a_relay_answers_to_a_deposit_is_told_and_another_relay_or_a_later_hour_is_tried() {
+    let words = [
+        (Reason::NoRoom, "has no room for them now"),
+        (Reason::RelayFull, "is full"),
+        (Reason::Blocked, "takes nothing for them"),
+        (Reason::RateLimited, "asks to wait"),
+        (Reason::Stopping, "is shutting down"),
+        (Reason::Storage, "reports errors of its disk"),
+    ];
+    for (reason, words) in words {
+        let mut world = friends([&[0, 1], &[0, 1]]);
+        world.relays[0].refuses = Some(reason);
+        world.send(0, 1, "one relay takes it");
+        world.run_for(60_000);
+        let (state, _, story) = newest(&world, 0);
+        assert_eq!(state, DeliveryState::Stored, "{reason:?}: {story}");
+        assert!(story.contains(&format!("{}) {words}", name(&world, 0))), "{reason:?}: {story}");
+
+        world.relays[1].refuses = Some(reason);
+        world.send(0, 1, "nobody takes it");
+        world.run_for(60_000);
+        let (state, error, story) = newest(&world, 0);
+        assert!(state < DeliveryState::Stored, "{reason:?}: {story}");
+        assert!(error.contains(words), "{reason:?}: {error}\n{story}");
+
+        world.relays.iter_mut().for_each(|relay| relay.refuses = None);
+        world.run_for(7 * HOUR);
+        assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{reason:?}: {}", newest(&world, 0).2);
+        world.wake(1);
+        world.run_for(60_000);
+        assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{reason:?}: {}", newest(&world, 0).2);
+        world.ledger.check(1, &world.people);
+    }
+}
+
+#[test]
+fn a_grant_that_a_relay_takes_no_longer_is_replaced_and_nothing_is_asked_for_ever() {
+    for reason in [Reason::Revoked, Reason::WrongGrant, Reason::UnknownTag, Reason::TooLarge] {
+        let mut world = friends([&[0, 1], &[0, 1]]);
+        world.relays.iter_mut().for_each(|relay| relay.refuses = Some(reason));
+        let (turns, requests) = (world.people[0].turns, world.relays[0].requests + world.relays[1].requests);
+        world.send(0, 1, "nobody takes it");
+        world.run_for(DAY);
+        let turns = world.people[0].turns - turns;
+        let requests = world.relays[0].requests + world.relays[1].requests - requests;
+        assert!(turns < 2_000 && requests < 1_000, "{reason:?}: {turns} turns, {requests} requests in a day");
+        world.relays.iter_mut().for_each(|relay| relay.refuses = None);
+        world.wake(1);
+        world.run_for(DAY);
+        world.send(0, 1, "everybody takes it");
+        world.run_for(HOUR);
+        assert!(world.run_until_settled(8 * DAY), "{reason:?}: {}", newest(&world, 0).2);
+        world.ledger.check(1, &world.people);
+    }
+}
+
+#[test]
+fn a_relay_that_goes_in_the_middle_of_a_deposit_a_fetch_or_an_acknowledgement_loses_and_repeats_nothing() {
+    for kind in [Kind::Deposit, Kind::Fetch, Kind::Acknowledge] {
+        for carried_out in [false, true] {
+            let mut world = friends([&[0], &[0]]);
+            let case = format!("{kind:?}, carried out: {carried_out}");
+            if kind == Kind::Deposit {
+                world.relays[0].trap = Some(Trap { kind, carried_out });
+            }
+            world.send(0, 1, "through the middle");
+            world.run_for(60_000);
+            if kind != Kind::Deposit {
+                assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{case}");
+                world.sleep(0);
+                world.relays[0].trap = Some(Trap { kind, carried_out });
+                world.wake(1);
+                world.run_for(60_000);
+            }
+            assert!(!world.relays[0].is_up(), "{case}: the relay went");
+            world.start_relay(0);
+            world.wake(0);
+            world.run_for(HOUR);
+            if kind == Kind::Deposit {
+                assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{case}: {}", newest(&world, 0).2);
+                world.wake(1);
+                world.run_for(HOUR);
+            }
+            assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{case}: {}", newest(&world, 0).2);
+            assert_eq!(held(&world, 1), [0], "{case}");
+            world.ledger.check(1, &world.people);
+        }
+    }
+}
+
+#[test]
+fn r_out_13_a_relay_that_is_silent_for_days_is_named_and_replaced_and_taken_again_when_it_is_back() {
+    let mut world = friends([&[0, 1], &[0, 1]]);
+    world.wake(1);
+    world.crash_relay(0, None);
+    world.run_for(4 * DAY);
+    for person in &world.people {
+        let gone: Vec<_> = person.alerts().into_iter().filter(|alert| alert.code == "relay_gone").collect();
+        assert_eq!(gone.len(), 1, "{gone:?}");
+        assert!(gone[0].message.contains(&name(&world, 0)), "{gone:?}");
+    }
+    world.sleep(1);
+    world.send(0, 1, "elsewhere");
+    world.run_for(10 * 60_000);
+    let (state, _, story) = newest(&world, 0);
+    assert_eq!(state, DeliveryState::Stored, "{story}");
+    assert!(story.contains(&name(&world, 1)) && !story.contains(&name(&world, 0)), "{story}");
+    world.wake(1);
+    world.start_relay(0);
+    world.run_for(DAY);
+    world.sleep(1);
+    world.send(0, 1, "at both again");
+    world.run_for(10 * 60_000);
+    let (state, _, story) = newest(&world, 0);
+    assert_eq!(state, DeliveryState::Stored, "{story}");
+    assert!((0..2).all(|relay| story.contains(&format!("{}) holds it", name(&world, relay)))), "{story}");
+    world.wake(1);
+    world.run_for(HOUR);
+    assert_eq!(held(&world, 1), [0, 0], "deleted at both");
+    world.ledger.check(1, &world.people);
+}
+
+/// The nonce of somebody at a relay.
+fn nonce_at(world: &mut World, relay: usize, from: &PeerName) -> Nonce {
+    let hello = Hello { challenge: [7; 16] };
+    let Ok(Answer::Welcome(bytes)) = Answer::decode(&world.ask_relay(relay, from, hello.encode()).unwrap()) else {
+        panic!("no welcome")
+    };
+    Welcome::verify(&bytes, &world.relays[relay].id(), &hello, &world.relays[relay].peer().0).unwrap().nonce
+}
+
+/// A hundred contacts of somebody take one-time keys, a hundred times each. Gives how many they got.
+fn drain(world: &mut World, who: usize) -> usize {
+    let own: Vec<OwnRelay> = world.people[who].read(|rows| rows.all(None, 1).unwrap());
+    let key = MailboxKey::from_seed(&Secret::new(own[0].seed));
+    let mut taken = 0;
+    for serial in 1..=100 {
+        let from = PeerName(format!("drain-{serial}"));
+        let nonce = nonce_at(world, 0, &from);
+        let depositor = key.depositor(serial);
+        let terms = Terms {
+            class: Class::Contact,
+            serial,
+            until: world.now.plus_days(30),
+            envelopes: limits::CONTACT_GRANT_ENVELOPES,
+            bytes: limits::CONTACT_GRANT_BYTES,
+            depositor: Some(depositor.public()),
+        };
+        let pass = Pass {
+            relay: own[0].relay,
+            peer: own[0].peer.clone(),
+            addresses: own[0].addresses.clone(),
+            grant: key.grant(terms, world.now),
+            tag_secret: key.tag_secret(Class::Contact),
+            depositor: Some(depositor),
+        };
+        for _ in 0..100 {
+            let request = pass.take_prekey(&nonce, world.now.day());
+            let answer = world.ask_relay(0, &from, request).unwrap();
+            taken += usize::from(matches!(Answer::decode(&answer), Ok(Answer::Prekey(Some(_)))));
+        }
+    }
+    taken
+}
+
+#[test]
+fn r_rly_9_after_a_drain_of_the_keys_a_first_message_still_comes_and_the_owner_fills_the_pool_again() {
+    let mut world = world([&[0], &[0]]);
+    world.run_for(10 * 60_000);
+    assert_eq!(world.people[1].relays()[0].prekeys, limits::POOL_KEYS_MAX as u64);
+    world.sleep(1);
+    assert_eq!(drain(&mut world, 1), limits::POOL_KEYS_MAX, "all of them, none twice");
+    add(&mut world, 0, 1);
+    world.run_for(10_000);
+    world.send(0, 1, "hello, without a key");
+    world.run_for(60_000);
+    assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{}", newest(&world, 0).2);
+    world.wake(1);
+    world.run_for(60_000);
+    assert_eq!(world.people[1].shown().len(), 1, "the first message came");
+    let left = world.people[1].relays()[0].prekeys;
+    assert_eq!(left, limits::POOL_KEYS_MAX as u64, "the owner was told, and filled the pool");
+    // While the owner is on, it is called.
+    let again = drain(&mut world, 1);
+    assert!(again >= limits::POOL_KEYS_MAX - limits::POOL_KEYS_LOW, "{again}");
+    world.run_for(1_000);
+    assert_eq!(world.people[1].relays()[0].prekeys, limits::POOL_KEYS_MAX as u64, "called, and filled again");
+    let account = world.people[0].account();
+    world.act(1, Command::ContactAccept { account });
+    world.run_for(HOUR);
+    assert_eq!(newest(&world, 0).0, DeliveryState::Delivered);
+    world.ledger.check(1, &world.people);
+}
