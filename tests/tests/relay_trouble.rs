@@ -120,14 +120,14 @@ fn what_a_relay_answers_to_a_deposit_is_told_and_another_relay_or_a_later_hour_i
     ];
     for (reason, words) in words {
         let mut world = friends([&[0, 1], &[0, 1]]);
-        world.relays[0].refuses = Some(reason);
+        world.relays[0].refuses = Some((Kind::Deposit, reason));
         world.send(0, 1, "one relay takes it");
         world.run_for(60_000);
         let (state, _, story) = newest(&world, 0);
         assert_eq!(state, DeliveryState::Stored, "{reason:?}: {story}");
         assert!(story.contains(&format!("{}) {words}", name(&world, 0))), "{reason:?}: {story}");
 
-        world.relays[1].refuses = Some(reason);
+        world.relays[1].refuses = Some((Kind::Deposit, reason));
         world.send(0, 1, "nobody takes it");
         world.run_for(60_000);
         let (state, error, story) = newest(&world, 0);
@@ -148,7 +148,7 @@ fn what_a_relay_answers_to_a_deposit_is_told_and_another_relay_or_a_later_hour_i
 fn a_grant_that_a_relay_takes_no_longer_is_replaced_and_nothing_is_asked_for_ever() {
     for reason in [Reason::Revoked, Reason::WrongGrant, Reason::UnknownTag, Reason::TooLarge] {
         let mut world = friends([&[0, 1], &[0, 1]]);
-        world.relays.iter_mut().for_each(|relay| relay.refuses = Some(reason));
+        world.relays.iter_mut().for_each(|relay| relay.refuses = Some((Kind::Deposit, reason)));
         let (turns, requests) = (world.people[0].turns, world.relays[0].requests + world.relays[1].requests);
         world.send(0, 1, "nobody takes it");
         world.run_for(DAY);
@@ -163,6 +163,69 @@ fn a_grant_that_a_relay_takes_no_longer_is_replaced_and_nothing_is_asked_for_eve
         assert!(world.run_until_settled(8 * DAY), "{reason:?}: {}", newest(&world, 0).2);
         world.ledger.check(1, &world.people);
     }
+}
+
+#[test]
+fn what_lies_at_a_relay_that_takes_nothing_any_more_is_read_all_the_same() {
+    for reason in [Reason::Storage, Reason::Blocked, Reason::NoRoom, Reason::NotAdmitted] {
+        let mut world = friends([&[0], &[0]]);
+        world.send(0, 1, "before it was full");
+        world.run_for(60_000);
+        assert_eq!(newest(&world, 0).0, DeliveryState::Stored);
+        world.relays[0].refuses = Some((Kind::Register, reason));
+        world.sleep(0);
+        world.run_for(2 * DAY);
+        world.wake(1);
+        world.run_for(60_000);
+        assert_eq!(world.people[1].shown().len(), 2, "{reason:?}: {:?}", world.people[1].relays());
+        assert_eq!(world.people[1].relays()[0].state, RelayState::Refused, "{reason:?}");
+        world.relays[0].refuses = None;
+        world.wake(0);
+        world.run_for(2 * HOUR);
+        assert!(world.people.iter().all(|person| person.relays()[0].state == RelayState::Ready));
+        assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{reason:?}: {}", newest(&world, 0).2);
+        world.ledger.check(1, &world.people);
+    }
+}
+
+#[test]
+fn a_relay_that_forgets_again_and_again_keeps_nobody_busy() {
+    for (kind, reason) in [
+        (Kind::Fetch, Reason::NoMailbox),
+        (Kind::Fetch, Reason::Nonce),
+        (Kind::Register, Reason::Nonce),
+        (Kind::Acknowledge, Reason::Nonce),
+        (Kind::Deposit, Reason::Nonce),
+    ] {
+        let mut world = friends([&[0], &[0]]);
+        world.relays[0].refuses = Some((kind, reason));
+        world.send(0, 1, "waits for better days");
+        world.wake(1);
+        let before = (world.people.iter().map(|p| p.turns).sum::<u64>(), world.relays[0].requests);
+        world.run_for(DAY);
+        let turns = world.people.iter().map(|p| p.turns).sum::<u64>() - before.0;
+        let requests = world.relays[0].requests - before.1;
+        assert!(turns < 10_000 && requests < 5_000, "{kind:?} {reason:?}: {turns} turns, {requests} requests in a day");
+        world.relays[0].refuses = None;
+        assert!(world.run_until_settled(DAY), "{kind:?} {reason:?}: {}", newest(&world, 0).2);
+        world.ledger.check(1, &world.people);
+    }
+}
+
+#[test]
+fn what_is_held_back_from_somebody_with_two_histories_costs_nothing_while_it_lies_at_a_relay() {
+    let mut world = friends([&[0], &[0]]);
+    world.send(0, 1, "before anybody knew");
+    world.run_for(60_000);
+    assert_eq!(newest(&world, 0).0, DeliveryState::Stored);
+    world.sleep(0);
+    let account = world.people[1].account();
+    world.people[0].doubts(&account);
+    world.wake(0);
+    let turns = world.people[0].turns;
+    world.run_for(10 * DAY);
+    let turns = world.people[0].turns - turns;
+    assert!(turns < 10_000, "{turns} turns in ten days");
 }
 
 #[test]

@@ -111,6 +111,7 @@ impl App {
             self.settle_name(w, &mut contact)?;
             w.put(&contact)?;
             self.accepted(w, &account)?;
+            self.read_anew(w)?;
             self.want_resolve(w, contact)?;
         }
         self.tell_contact(w, &account)

@@ -52,7 +52,7 @@ impl App {
                 deposited.left = Left::Later { at: w.now };
             }
         }
-        if contact.blocked {
+        if contact.blocked || contact.violated {
             return Ok(());
         }
         let passes = self.ordered_passes(w, &device)?;
@@ -169,13 +169,15 @@ impl App {
                     _ => return Ok(Left::Spare),
                 };
                 match Custody::verify(&bytes, &relay) {
-                    Ok(custody) if custody.envelope == id && custody.until > w.now => Ok(Left::Held {
-                        until: custody.until,
-                        custody: bytes,
-                        shown_at: w.now,
-                        audit_at: first_audit(w),
-                        silent: 0,
-                    }),
+                    Ok(custody) if custody.envelope == id && custody.until > w.now.plus_millis(HOUR_MS) => {
+                        Ok(Left::Held {
+                            until: custody.until,
+                            custody: bytes,
+                            shown_at: w.now,
+                            audit_at: first_audit(w),
+                            silent: 0,
+                        })
+                    }
                     _ => {
                         let name = self.relay_name(w, &relay)?;
                         self.note(w, row, &format!("{name} gave no receipt that holds"), NETWORK)?;

@@ -68,7 +68,7 @@ impl App {
     pub(super) fn acknowledge(&self, w: &mut Work<'_>, done: &[EnvelopeId]) -> Result<(), Halt> {
         for own in self.own_relays(w)? {
             let known = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay))?;
-            let reachable = matches!(own.standing, RelayStanding::Ready | RelayStanding::Leaving);
+            let reachable = own.standing != RelayStanding::Unreachable && own.standing != RelayStanding::WrongKey;
             if !own.welcomed || !reachable || known.is_some_and(|known| known.quiet_until > w.now) {
                 continue;
             }

@@ -48,6 +48,8 @@ const STEPS_KEPT: usize = 32;
 const WAKE_BATCH: u64 = 64;
 /// What is due within this is not woken beyond the first batch, in milliseconds.
 const WAKE_SOON_MS: u64 = 10_000;
+/// When what is held back is looked at again, in milliseconds.
+const WITHHELD_MS: u64 = 60 * 60_000;
 /// How soon a row is due again at the earliest: whatever others answer, a row alone keeps nothing busy.
 const DUE_AGAIN_MS: u64 = 100;
 /// Rows that an unsuccessful search for keys explains: it happens again and again while somebody is off.
@@ -113,13 +115,23 @@ impl App {
             return self.drop_outbox(w, &row, Progress::Failed, "not delivered in time: given up");
         }
         if contact.violated {
-            return self.wait(w, before, row, 60 * 60_000, "the contact's identity changed: compare safety numbers");
+            return self.withhold(w, before, row);
         }
         let Some(device_id) = row.device else { return self.find_devices(w, before, row, contact) };
         let Some(device) = w.get::<Device>(&Device::key_of(&device_id))?.filter(|d| !d.revoked) else {
             return self.drop_outbox(w, &row, Progress::Failed, "the device was revoked");
         };
         self.attempt_device(w, before, row, contact, device)
+    }
+
+    /// Holds back what is for somebody who showed two histories, until a person has looked.
+    fn withhold(&self, w: &mut Work<'_>, before: Timestamp, mut row: Outbox) -> Result<(), Halt> {
+        row.direct_at = w.now.plus_millis(WITHHELD_MS).min(row.expires_at);
+        row.due_at = row.direct_at;
+        self.change_delivery(w, &row, |delivery| {
+            delivery.error = Some("the contact's identity changed: compare safety numbers".to_owned());
+        })?;
+        self.store_outbox(w, Some(before), &row)
     }
 
     fn attempt_device(
@@ -348,7 +360,7 @@ impl App {
     fn wait(&self, w: &mut Work<'_>, before: Timestamp, mut row: Outbox, pause_ms: u64, why: &str) -> Result<(), Halt> {
         row.direct_at = w.now.plus_millis(pause_ms).min(row.expires_at);
         let contact = w.get::<Contact>(&Contact::key_of(&row.account))?;
-        if let Some(contact) = contact.filter(|contact| !contact.violated) {
+        if let Some(contact) = contact {
             self.deposit(w, &mut row, &contact)?;
         }
         if !matches!(row.state, OutboxState::Stored { .. }) {

@@ -77,6 +77,15 @@ impl App {
         Ok(())
     }
 
+    /// Forgets what was given out for one of our mailboxes: it is given anew.
+    pub(super) fn forget_grants(&self, w: &mut Work<'_>, relay: u64) -> Result<(), Halt> {
+        for mut granted in w.rows().every::<Granted>()? {
+            granted.grants.retain(|grant| grant.relay != relay);
+            w.put(&granted)?;
+        }
+        Ok(())
+    }
+
     /// Ends what the devices of an account were given, and forgets what they gave.
     pub(super) fn end_grants(&self, w: &mut Work<'_>, account: &AccountId) -> Result<(), Halt> {
         for device in self.all_devices(w, account)? {

@@ -43,6 +43,9 @@ const LEAVE_TRIES: u32 = 8;
 const OWN_MAX: usize = limits::MAILBOXES_MAX;
 /// A relay without an answer for so long is no place for mail any more: contacts are told.
 const GONE_MS: u64 = 3 * 86_400_000;
+/// When a relay is asked again that was started anew or has forgotten us, in milliseconds: one that says so for ever keeps
+/// nothing busy.
+const FORGETFUL_AGAIN_MS: u64 = 1_000;
 
 /// What is asked next of a relay. The numbers stand in rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,11 +314,12 @@ impl App {
         if own.standing == RelayStanding::Leaving {
             return Ok(Some(if own.unread { Step::Fetch } else { Step::Leave }));
         }
+        // What lies there is read first: a relay that takes nothing more still gives it.
+        if own.unread && own.registered.is_some() {
+            return Ok(Some(Step::Fetch));
+        }
         if own.registered != Some(w.now.day()) {
             return Ok(Some(Step::Register));
-        }
-        if own.unread {
-            return Ok(Some(Step::Fetch));
         }
         if !own.revoke.is_empty() {
             return Ok(Some(Step::Revoke));
@@ -388,7 +392,8 @@ impl App {
                 if own.failures > 3 {
                     return self.no_answer(w, own, "it does not take its own nonce");
                 }
-                self.drive(w, own)
+                own.due_at = w.now.plus_millis(FORGETFUL_AGAIN_MS);
+                self.put_relay(w, &own)
             }
             Said::Refused(refusal) => self.own_refused(w, own, question.step, refusal),
             Said::Wait(ms) => {
@@ -405,7 +410,6 @@ impl App {
 
     fn own_said(&self, w: &mut Work<'_>, mut own: OwnRelay, step: u8, answer: Answer) -> Result<(), Halt> {
         own.answered_at = Some(w.now);
-        own.failures = 0;
         match answer {
             Answer::Welcome(bytes) => self.welcomed(w, own, &bytes),
             Answer::Registered(registered) => self.registered(w, own, registered),
@@ -456,14 +460,17 @@ impl App {
 
     fn registered(&self, w: &mut Work<'_>, mut own: OwnRelay, registered: Registered) -> Result<(), Halt> {
         if registered.new {
-            // Whatever it held before is gone.
+            // Whatever it held before is gone, and some were told there that nobody has a mailbox: they get new passes.
             own.kept = 0;
+            self.forget_grants(w, own.number)?;
+            own.offered = false;
         }
         own.registered = Some(w.now.day());
         own.quota = (registered.envelopes, registered.bytes);
         own.used = (registered.used_envelopes, registered.used_bytes);
         own.prekeys = registered.prekeys;
-        own.unread = true;
+        // From the beginning, once a day: what was left there since there was no room here comes again.
+        (own.after, own.unread) = (0, true);
         if own.standing != RelayStanding::Leaving {
             own.standing = RelayStanding::Ready;
         }
@@ -492,7 +499,8 @@ impl App {
                 if own.failures > 3 {
                     return self.no_answer(w, own, "it forgets the mailbox again and again");
                 }
-                self.drive(w, own)
+                own.due_at = w.now.plus_millis(FORGETFUL_AGAIN_MS);
+                self.put_relay(w, &own)
             }
             Reason::NotAdmitted => {
                 let detail = match own.token {
@@ -582,7 +590,9 @@ impl App {
         own.answered_at = Some(w.now);
         own.failures = 0;
         own.prekeys = page.prekeys;
-        if !matches!(own.standing, RelayStanding::Ready | RelayStanding::Leaving) {
+        // One that refuses to register us anew goes on doing so although it gives what it has.
+        let registered = own.registered == Some(w.now.day()) || own.standing == RelayStanding::Unreachable;
+        if registered && !matches!(own.standing, RelayStanding::Ready | RelayStanding::Leaving) {
             (own.standing, own.detail) = (RelayStanding::Ready, None);
         }
         // A relay that gives the same place again and again is not read for ever.
@@ -600,6 +610,15 @@ impl App {
             own = w.get::<OwnRelay>(&OwnRelay::key_of(page.relay))?.unwrap_or(own);
         }
         self.drive(w, own)
+    }
+
+    /// Reads all mailboxes from their beginning: there is room for what was left there before.
+    pub(super) fn read_anew(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        for mut own in self.own_relays(w)? {
+            (own.after, own.unread) = (0, true);
+            self.drive(w, own)?;
+        }
+        Ok(())
     }
 
     /// Gives every relay the newest descriptor to keep.

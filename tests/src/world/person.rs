@@ -8,7 +8,7 @@ use kith_node::{
 use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret};
 use kith_store::{
     Disk, MemoryDisk, Range, Rows as _, Store, Unlock, Writes,
-    table::{Outbox, OwnRelayPool},
+    table::{Contact, Outbox, OwnRelayPool},
 };
 use rand_chacha::{
     ChaCha20Rng,
@@ -280,6 +280,19 @@ impl Person {
         assert!(!pools.is_empty());
         let mut writes = Writes::default();
         pools.iter().for_each(|pool| writes.delete::<OwnRelayPool>(OwnRelayPool::key_of(pool.number)));
+        store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
+        store.close().unwrap();
+    }
+
+    /// Takes a contact for one who showed two histories, while the node is down.
+    pub fn doubts(&self, account: &AccountId) {
+        assert!(self.runner.is_none());
+        let disk = Disk::Memory(self.disk.clone());
+        let store = Store::open(disk, &unlock(), &mut rng(0, self.index, 0)).unwrap();
+        let mut contact: Contact = store.snapshot().unwrap().row(&Contact::key_of(account)).unwrap().unwrap();
+        contact.violated = true;
+        let mut writes = Writes::default();
+        writes.put(&contact).unwrap();
         store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
         store.close().unwrap();
     }

@@ -37,6 +37,8 @@ pub enum Character {
 /// What is asked of a relay: the number that stands in each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Makes or renews a mailbox.
+    Register = 2,
     /// Leaves an envelope.
     Deposit = 3,
     /// Reads a mailbox.
@@ -87,8 +89,8 @@ pub struct Relay {
     pub false_receipts: u64,
     /// Answers that were not the honest ones.
     pub lies: u64,
-    /// What it answers to every deposit, if it takes none.
-    pub refuses: Option<Reason>,
+    /// What it answers to every request of a kind, if it carries out none.
+    pub refuses: Option<(Kind, Reason)>,
     /// In which request its power goes next.
     pub trap: Option<Trap>,
     index: usize,
@@ -229,7 +231,7 @@ impl Relay {
         self.next += 1;
         let input =
             |request: Vec<u8>| RelayInput::Request { token: RelayToken(self.next), from: from.clone(), request };
-        if let Some(reason) = self.refuses.filter(|_| is_of(&request, Kind::Deposit)) {
+        if let Some((_, reason)) = self.refuses.filter(|(kind, _)| is_of(&request, *kind)) {
             let refusal = Refusal { reason, retry_after_ms: 1_000, nonce: None };
             return Some((Answer::Refused(refusal).encode(), Vec::new()));
         }
