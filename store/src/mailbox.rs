@@ -31,6 +31,8 @@ pub const INVITES_MAX: usize = 4_096;
 pub const TAKEN_MAX: usize = 2 * limits::POOL_KEYS_MAX;
 /// Collected envelopes remembered for one mailbox; those beyond it are forgotten at once.
 pub const COLLECTED_MAX: u64 = 65_536;
+/// Mailboxes of one tag that a receipt is looked for in, those made first: honest owners have no tag in common.
+pub const TAG_SHARED_MAX: usize = 16;
 /// Days after its last registration that an empty mailbox goes: its tags are over, and all that came under them has lapsed.
 pub const IDLE_DAYS: u64 = limits::TAG_DAYS_AHEAD as u64 + limits::MAILBOX_TTL_MAX_MS / 86_400_000;
 
@@ -261,8 +263,8 @@ pub enum Outcome {
     Done,
     /// No mailbox under this tag and grant.
     UnknownTag,
-    /// The tag or name is another mailbox's.
-    TagTaken,
+    /// The descriptor's name is another mailbox's.
+    NameTaken,
     /// The grant was revoked.
     Revoked,
     /// The operator blocked the mailbox.
@@ -390,8 +392,8 @@ pub trait RelayStore: Send {
     /// Mailboxes behind one, in a fixed order that means nothing; those too that the operator judged and nobody registered.
     fn mailboxes(&self, after: Option<&MailboxId>, limit: usize) -> Result<Vec<MailboxInfo>, Error>;
 
-    /// The mailbox behind a tag, and the tag's class.
-    fn owner(&self, tag: &Tag) -> Result<Option<(MailboxId, Class)>, Error>;
+    /// Whom a tag lets into a mailbox.
+    fn class_of(&self, id: &MailboxId, tag: &Tag) -> Result<Option<Class>, Error>;
 
     /// What became of an envelope that a receipt of this relay names.
     fn custody(&self, tag: &Tag, envelope: &EnvelopeId, now: Timestamp) -> Result<Custody, Error>;

@@ -2,14 +2,12 @@
 //! Must not know what a change means: that is `batch`'s.
 
 use super::{
-    Caps, Change, Class, Cursor, Custody, INVITES_MAX, InviteInfo, Item, MailboxInfo, Outcome, RelayStore, Totals,
-    batch::Batch,
+    Caps, Change, Class, Cursor, Custody, INVITES_MAX, InviteInfo, Item, MailboxInfo, Outcome, RelayStore,
+    TAG_SHARED_MAX, Totals, batch::Batch,
 };
 use crate::{
     Error, Range, Rows, Store,
-    table::{
-        EnvelopeRef, EnvelopeState, HeldEnvelope, InviteRow, KeptRow, MailboxNumber, MailboxRow, RelayTotals, TagRow,
-    },
+    table::{EnvelopeRef, EnvelopeState, HeldEnvelope, InviteRow, KeptRow, MailboxRow, RelayTotals, TagRow},
 };
 use kith_protocol::{EnvelopeId, KeptId, MailboxId, Tag, Timestamp};
 
@@ -94,23 +92,28 @@ impl RelayStore for MailboxStore {
         Ok(rows.into_iter().map(MailboxInfo::from).collect())
     }
 
-    fn owner(&self, tag: &Tag) -> Result<Option<(MailboxId, Class)>, Error> {
+    fn class_of(&self, id: &MailboxId, tag: &Tag) -> Result<Option<Class>, Error> {
         let rows = self.store.snapshot()?;
-        let Some(tag) = rows.row::<TagRow>(&TagRow::key_of(tag))? else { return Ok(None) };
-        let owner: Option<MailboxNumber> = rows.row(&MailboxNumber::key_of(tag.number))?;
-        Ok(owner.map(|owner| (owner.id, tag.class)))
+        let mailbox: Option<MailboxRow> = rows.row(&MailboxRow::key_of(id))?;
+        let Some(number) = mailbox.and_then(|mailbox| mailbox.number) else { return Ok(None) };
+        Ok(rows.row::<TagRow>(&TagRow::key_of(tag, number))?.map(|row| row.class))
     }
 
     fn custody(&self, tag: &Tag, envelope: &EnvelopeId, now: Timestamp) -> Result<Custody, Error> {
         let rows = self.store.snapshot()?;
-        let Some(TagRow { number, .. }) = rows.row(&TagRow::key_of(tag))? else { return Ok(Custody::Absent) };
-        let found: Option<EnvelopeRef> = rows.row(&EnvelopeRef::key_of(number, envelope))?;
-        let Some(EnvelopeRef { state, .. }) = found.filter(|found| found.until > now) else {
-            return Ok(Custody::Absent);
-        };
-        let EnvelopeState::Held { cursor, .. } = state else { return Ok(Custody::Collected) };
-        let held: Option<HeldEnvelope> = rows.row(&HeldEnvelope::key_of(number, cursor))?;
-        Ok(held.map_or(Custody::Absent, |held| Custody::Held { bytes: held.bytes, until: held.until }))
+        let mut collected = false;
+        for TagRow { number, .. } in rows.rows(&TagRow::group(tag), &Range::all(), TAG_SHARED_MAX)? {
+            let found: Option<EnvelopeRef> = rows.row(&EnvelopeRef::key_of(number, envelope))?;
+            let Some(EnvelopeRef { state, .. }) = found.filter(|found| found.until > now) else { continue };
+            let EnvelopeState::Held { cursor, .. } = state else {
+                collected = true;
+                continue;
+            };
+            if let Some(held) = rows.row::<HeldEnvelope>(&HeldEnvelope::key_of(number, cursor))? {
+                return Ok(Custody::Held { bytes: held.bytes, until: held.until });
+            }
+        }
+        Ok(if collected { Custody::Collected } else { Custody::Absent })
     }
 
     fn kept(&self, id: &KeptId, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {

@@ -159,7 +159,7 @@ impl Row for MailboxTags {
     }
 }
 
-/// Finds a mailbox by a tag.
+/// Finds the mailboxes of a tag. Honest owners have no tag in common; who registers another's takes nothing from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagRow {
     /// The tag.
@@ -171,9 +171,14 @@ pub struct TagRow {
 }
 
 impl TagRow {
-    /// Key of a tag's row.
-    pub fn key_of(tag: &Tag) -> Key {
-        Key::new(tag.as_bytes(), &[])
+    /// Group of a tag's rows.
+    pub fn group(tag: &Tag) -> Vec<u8> {
+        tag.as_bytes().to_vec()
+    }
+
+    /// Key of the row of a tag of one mailbox.
+    pub fn key_of(tag: &Tag, number: u64) -> Key {
+        Key::new(tag.as_bytes(), &number.to_be_bytes())
     }
 }
 
@@ -182,7 +187,7 @@ impl Row for TagRow {
     const VERSION: u8 = 1;
 
     fn key(&self) -> Key {
-        Self::key_of(&self.tag)
+        Self::key_of(&self.tag, self.number)
     }
 }
 

@@ -30,7 +30,7 @@ impl Service {
                     Answer::Prekey(key.map(|(_, bytes)| bytes))
                 }
                 _ if *class == Class::Stranger => Answer::Prekey(None),
-                other => Answer::Refused(self.refusal(&other, Some(tag))),
+                other => Answer::Refused(self.refusal(&other)),
             },
             (Change::Register { mailbox, .. }, Outcome::Registered { new, quota }) => {
                 self.note_owner(from, *mailbox, turn);
@@ -50,7 +50,7 @@ impl Service {
                 Answer::Done
             }
             (Change::Leave { .. }, Outcome::Done) => Answer::Done,
-            (_, outcome) => Answer::Refused(self.refusal(&outcome, None)),
+            (_, outcome) => Answer::Refused(self.refusal(&outcome)),
         }
     }
 
@@ -69,7 +69,7 @@ impl Service {
                 Answer::Custody(Custody::issue(&self.key, *tag, *envelope, *until, self.time.now()).encode())
             }
             _ if *class == Class::Stranger => Answer::Refused(NO_ROOM),
-            other => Answer::Refused(self.refusal(other, Some(tag))),
+            other => Answer::Refused(self.refusal(other)),
         }
     }
 
@@ -87,15 +87,13 @@ impl Service {
         })
     }
 
-    /// How an outcome is told to whom it may be told; `tag` is where somebody wanted to enter.
-    fn refusal(&self, outcome: &Outcome, tag: Option<&kith_protocol::Tag>) -> Refusal {
+    /// How an outcome is told to whom it may be told.
+    fn refusal(&self, outcome: &Outcome) -> Refusal {
         match outcome {
-            Outcome::UnknownTag => {
-                let foreign = tag.is_some_and(|tag| matches!(self.shelf.store().owner(tag), Ok(Some(_))));
-                Refusal::never(if foreign { Reason::WrongGrant } else { Reason::UnknownTag })
-            }
+            // Also where the tag is another mailbox's: a grant that somebody made for themselves finds out nothing.
+            Outcome::UnknownTag => Refusal::never(Reason::UnknownTag),
             Outcome::Full(Room::Relay) => Refusal::later(Reason::RelayFull, ROOM_AGAIN_MS),
-            Outcome::Full(_) | Outcome::TagTaken => NO_ROOM,
+            Outcome::Full(_) | Outcome::NameTaken => NO_ROOM,
             Outcome::Revoked => Refusal::never(Reason::Revoked),
             Outcome::Blocked => Refusal::never(Reason::Blocked),
             Outcome::NotAdmitted => Refusal::never(Reason::NotAdmitted),

@@ -163,8 +163,8 @@ impl RelayStore for Damaged {
         self.whole.mailboxes(after, limit)
     }
 
-    fn owner(&self, tag: &Tag) -> Result<Option<(MailboxId, Class)>, Error> {
-        self.whole.owner(tag)
+    fn class_of(&self, id: &MailboxId, tag: &Tag) -> Result<Option<Class>, Error> {
+        self.whole.class_of(id, tag)
     }
 
     fn custody(&self, tag: &Tag, envelope: &EnvelopeId, now: Timestamp) -> Result<Custody, Error> {

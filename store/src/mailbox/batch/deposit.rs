@@ -61,9 +61,9 @@ impl Batch<'_, '_> {
         serial: u64,
     ) -> Result<Result<u64, Outcome>, Error> {
         let MailboxRow { number, blocked, revoked, .. } = *self.mailbox(mailbox)?;
-        let found: Option<TagRow> = self.tx.row(&TagRow::key_of(tag))?;
-        let (Some(number), Some(found)) = (number, found) else { return Ok(Err(Outcome::UnknownTag)) };
-        if found.number != number || found.class != class {
+        let Some(number) = number else { return Ok(Err(Outcome::UnknownTag)) };
+        let found: Option<TagRow> = self.tx.row(&TagRow::key_of(tag, number))?;
+        if found.is_none_or(|found| found.class != class) {
             return Ok(Err(Outcome::UnknownTag));
         }
         if revoked > 0 && self.grant(number, serial)?.revoked.is_some() {

@@ -82,7 +82,7 @@ impl Batch<'_, '_> {
         };
         let holder = self.tx.row::<KeptRow>(&KeptRow::key_of(id))?.filter(|kept| kept.mailbox != *mailbox);
         match holder {
-            Some(held) if held.until > self.now => return Ok(Outcome::TagTaken),
+            Some(held) if held.until > self.now => return Ok(Outcome::NameTaken),
             // What lapsed keeps nobody out.
             Some(held) if !bytes.is_empty() => {
                 let owner = held.mailbox;

@@ -43,11 +43,6 @@ impl Batch<'_, '_> {
         let mut after: BTreeMap<Tag, (u32, Class)> =
             before.iter().filter(|(_, (day, _))| *day >= keep_from).map(|(tag, of)| (*tag, *of)).collect();
         for (day, class, tag) in tags {
-            if number.is_none_or(|_| !before.contains_key(tag))
-                && self.tx.row::<TagRow>(&TagRow::key_of(tag))?.is_some()
-            {
-                return Ok(Outcome::TagTaken);
-            }
             after.insert(*tag, (*day, *class));
         }
         if after.len() > TAGS_KEPT_MAX {
@@ -68,7 +63,7 @@ impl Batch<'_, '_> {
             writes.delete::<Lapse>(Lapse { at: old.idle_at, what: LapseWhat::Idle(number) }.key());
         }
         for tag in before.keys().filter(|tag| !after.contains_key(tag)) {
-            writes.delete::<TagRow>(TagRow::key_of(tag));
+            writes.delete::<TagRow>(TagRow::key_of(tag, number));
         }
         for (tag, (_, class)) in &after {
             if before.get(tag).is_none_or(|(_, before)| before != class) {
@@ -114,7 +109,7 @@ impl Batch<'_, '_> {
         let mut writes = Writes::new();
         if let Some(old) = self.tx.row::<MailboxTags>(&MailboxTags::key_of(number))? {
             for (_, _, tag) in &old.tags {
-                writes.delete::<TagRow>(TagRow::key_of(tag));
+                writes.delete::<TagRow>(TagRow::key_of(tag, number));
             }
             writes.delete::<Lapse>(Lapse { at: old.idle_at, what: LapseWhat::Idle(number) }.key());
             writes.delete::<MailboxTags>(old.key());

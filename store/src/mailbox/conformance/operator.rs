@@ -1,7 +1,7 @@
 //! The operator's word: who may register, who is blocked, how much is kept.
 
 use super::*;
-use crate::mailbox::{InviteInfo, Room};
+use crate::mailbox::{InviteInfo, Room, TAGS_KEPT_MAX};
 
 pub(super) fn checks<G: Ground>() -> Vec<Check<G>> {
     vec![
@@ -31,7 +31,7 @@ fn ask(n: u8, token: Option<u8>) -> Change {
 fn members<G: Ground>(ground: &G) -> Result<(), Error> {
     let mut relay = Relay::with_mailboxes(ground, 1)?;
     assert_eq!(relay.one(ask(2, None))?, Outcome::NotAdmitted);
-    assert_eq!((relay.info(2)?, relay.store.owner(&tag(2, TODAY, Class::Contact))?), (None, None));
+    assert_eq!((relay.info(2)?, relay.store.class_of(&mailbox(2), &tag(2, TODAY, Class::Contact))?), (None, None));
     assert_eq!(relay.one(ask(1, None))?, registered(false, AMPLE));
     relay.one(judge(2, Some(true), None))?;
     let info = relay.info(2)?;
@@ -74,14 +74,14 @@ fn invites<G: Ground>(ground: &G) -> Result<(), Error> {
     // An invite is used by nobody who needs none, nor by a registration that fails.
     relay.one(judge(4, Some(true), None))?;
     assert_eq!(relay.one(ask(4, Some(2)))?, new);
-    let theft = Change::Register {
+    let greedy = Change::Register {
         mailbox: mailbox(5),
-        tags: tags(1, TODAY..=TODAY),
+        tags: tags(5, TODAY..=TODAY.saturating_add(TAGS_KEPT_MAX as u32 / 3)),
         keep_from: TODAY,
         token: Some([2; 32]),
         open: false,
     };
-    assert_eq!(relay.one(theft)?, Outcome::TagTaken);
+    assert_eq!(relay.one(greedy)?, Outcome::Full(Room::Mailbox));
     assert_eq!(sorted(&relay)?, [shown(2, 1)]);
     // Withdrawn, made anew, lapsed.
     relay.one(invite(2, 0))?;

@@ -150,7 +150,7 @@ fn descriptors<G: Ground>(ground: &G) -> Result<(), Error> {
     };
     assert_eq!(relay.one(keep(1, 1, 600))?, Outcome::Done);
     assert_eq!(relay.store.kept(&kept(1), relay.now)?, Some(content(1, 600)));
-    assert_eq!(relay.one(keep(2, 1, 10))?, Outcome::TagTaken);
+    assert_eq!(relay.one(keep(2, 1, 10))?, Outcome::NameTaken);
     assert_eq!(relay.one(keep(2, 2, 401))?, Outcome::Full(Room::Relay));
     assert_eq!(relay.one(keep(2, 2, 400))?, Outcome::Done);
     assert_eq!(relay.store.totals()?.kept_bytes, 1_000);

@@ -1,13 +1,13 @@
 //! Tags: whose they are, for which class and until which day.
 
 use super::*;
-use crate::mailbox::{Room, TAGS_KEPT_MAX};
+use crate::mailbox::{Custody, Room, TAGS_KEPT_MAX};
 
 pub(super) fn checks<G: Ground>() -> Vec<Check<G>> {
     vec![
         ("a tag lets in its mailbox's grants of its class alone", classes),
         ("tags of days to keep stay, older ones go, named ones stay whatever their day", days),
-        ("a tag of another mailbox is refused, and nothing of that registration is done", taken),
+        ("who registers tags of another mailbox takes nothing from it", taken),
         ("more tags than are kept are refused whole", bound),
         ("registering again changes nothing else", again),
     ]
@@ -29,11 +29,11 @@ fn classes<G: Ground>(ground: &G) -> Result<(), Error> {
                 let outcome = relay.one(take)?;
                 let empty = Outcome::Prekey { key: None, left: 0 };
                 assert_eq!(outcome, if right { empty } else { Outcome::UnknownTag });
-                assert_eq!(relay.store.owner(&tag)?, Some((mailbox(owner), of)));
+                assert_eq!(relay.store.class_of(&mailbox(owner), &tag)?, Some(of));
             }
         }
     }
-    assert_eq!(relay.store.owner(&tag(9, TODAY, Class::Contact))?, None);
+    assert_eq!(relay.store.class_of(&mailbox(9), &tag(9, TODAY, Class::Contact))?, None);
     assert_eq!(relay.store.totals()?.envelopes, 3);
     relay.recount()
 }
@@ -42,11 +42,11 @@ fn classes<G: Ground>(ground: &G) -> Result<(), Error> {
 fn known<G: Ground>(relay: &Relay<'_, G>, n: u8) -> Result<Vec<u32>, Error> {
     let mut days = Vec::new();
     for day in TODAY.saturating_sub(10)..=TODAY.saturating_add(10) {
-        let owners = Class::ALL.map(|class| relay.store.owner(&tag(n, day, class)));
-        let found = owners.into_iter().zip(Class::ALL).map(|(owner, class)| {
-            let owner = owner?;
-            assert!(owner.is_none_or(|owner| owner == (mailbox(n), class)), "{owner:?}");
-            Ok::<_, Error>(owner.is_some())
+        let classes = Class::ALL.map(|class| relay.store.class_of(&mailbox(n), &tag(n, day, class)));
+        let found = classes.into_iter().zip(Class::ALL).map(|(found, class)| {
+            let found = found?;
+            assert!(found.is_none_or(|found| found == class), "{found:?}");
+            Ok::<_, Error>(found.is_some())
         });
         let found = found.collect::<Result<Vec<bool>, _>>()?;
         assert!(found.iter().all(|one| found.first() == Some(one)), "classes go together");
@@ -92,18 +92,28 @@ fn taken<G: Ground>(ground: &G) -> Result<(), Error> {
         all.extend(tags(1, TODAY..=TODAY));
         Change::Register { mailbox: mailbox(n), tags: all, keep_from: TODAY, token: None, open: true }
     };
-    assert_eq!(relay.one(thief(3))?, Outcome::TagTaken);
-    assert_eq!((relay.info(3)?, relay.store.owner(&tag(3, TODAY, Class::Contact))?), (None, None));
-    // One that is there keeps what it had; also where owner and thief come in one batch.
-    let outcomes = relay.all(&[register(4), thief(4), thief(5)])?;
-    assert_eq!(outcomes, [registered(true, AMPLE), Outcome::TagTaken, Outcome::TagTaken]);
-    let before = tag(4, TODAY.saturating_sub(2), Class::Contact);
-    assert_eq!(relay.store.owner(&before)?, Some((mailbox(4), Class::Contact)));
-    assert_eq!(relay.store.owner(&tag(1, TODAY, Class::Contact))?, Some((mailbox(1), Class::Contact)));
-    // What its owner gave up is free.
-    let outcomes = relay.all(&[Change::Leave { mailbox: mailbox(1) }, thief(5)])?;
-    assert_eq!(outcomes, [Outcome::Done, registered(true, AMPLE)]);
-    assert_eq!(relay.store.owner(&tag(1, TODAY, Class::Contact))?, Some((mailbox(5), Class::Contact)));
+    let shared = tag(1, TODAY, Class::Contact);
+    let to = |n: u8, number: u32| Change::Deposit(Deposit { mailbox: mailbox(n), tag: shared, ..deposit(1, number) });
+    assert!(is_stored(&relay.one(to(1, 1))?, true));
+    // Before and after its owner registers anew, also where both come in one batch.
+    let outcomes = relay.all(&[thief(3), register(1), thief(4), register(4)])?;
+    let old = registered(false, AMPLE);
+    assert_eq!(outcomes, [registered(true, AMPLE), old.clone(), registered(true, AMPLE), old]);
+    for (n, number) in [(1, 2), (3, 3), (4, 4)] {
+        assert_eq!(relay.store.class_of(&mailbox(n), &shared)?, Some(Class::Contact));
+        assert!(is_stored(&relay.one(to(n, number))?, true));
+    }
+    assert_eq!(relay.names(1)?, [envelope(1), envelope(2)], "each has what came under its own grants");
+    assert_eq!((relay.names(3)?, relay.names(4)?), (vec![envelope(3)], vec![envelope(4)]));
+    for number in 1..=4 {
+        let held = relay.store.custody(&shared, &envelope(number), relay.now)?;
+        assert!(matches!(held, Custody::Held { .. }), "{number}: {held:?}");
+    }
+    // One that goes leaves the others theirs.
+    relay.one(Change::Leave { mailbox: mailbox(3) })?;
+    assert_eq!(relay.store.custody(&shared, &envelope(3), relay.now)?, Custody::Absent);
+    assert_eq!(relay.one(to(3, 5))?, Outcome::UnknownTag);
+    assert!(is_stored(&relay.one(to(1, 6))?, true));
     relay.recount()
 }
 
@@ -119,10 +129,10 @@ fn bound<G: Ground>(ground: &G) -> Result<(), Error> {
         open: false,
     };
     assert_eq!(relay.one(more(room.saturating_add(1)))?, Outcome::Full(Room::Mailbox));
-    assert_eq!(relay.store.owner(&tag(1, first, Class::Contact))?, None);
+    assert_eq!(relay.store.class_of(&mailbox(1), &tag(1, first, Class::Contact))?, None);
     assert_eq!(relay.one(more(room))?, registered(false, AMPLE));
-    assert_eq!(relay.store.owner(&tag(1, first, Class::Stranger))?, Some((mailbox(1), Class::Stranger)));
-    assert_eq!(relay.store.owner(&tag(1, TODAY, Class::Contact))?, Some((mailbox(1), Class::Contact)));
+    assert_eq!(relay.store.class_of(&mailbox(1), &tag(1, first, Class::Stranger))?, Some(Class::Stranger));
+    assert_eq!(relay.store.class_of(&mailbox(1), &tag(1, TODAY, Class::Contact))?, Some(Class::Contact));
     Ok(())
 }
 

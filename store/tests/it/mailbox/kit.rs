@@ -180,7 +180,7 @@ pub(crate) fn comparable(outcomes: Vec<Outcome>) -> Vec<Outcome> {
 pub(crate) struct Sight {
     totals: Totals,
     boxes: Vec<(MailboxInfo, Vec<Item>)>,
-    owners: Vec<Option<(MailboxId, Class)>>,
+    classes: Vec<Option<Class>>,
     custody: Vec<Custody>,
     kept: Vec<Option<Vec<u8>>>,
     invites: Vec<InviteInfo>,
@@ -195,7 +195,7 @@ pub(crate) fn look(engine: &impl RelayStore, now: Timestamp) -> Result<Sight, ki
     }
     boxes.sort_by_key(|(info, _)| info.id);
     let days = || (1..=MAILBOXES).flat_map(|n| (0..DAYS).map(move |day| (n, FIRST_DAY + day)));
-    let all = days().flat_map(|(n, day)| Class::ALL.map(|class| tag(n, day, class)));
+    let all = days().flat_map(|(n, day)| Class::ALL.map(|class| (mailbox(n), tag(n, day, class))));
     let audits =
         days().flat_map(|(n, day)| (0..ENVELOPES).map(move |e| (tag(n, day, Class::Contact), envelope(e.into()))));
     let mut invites = engine.invites(now)?;
@@ -203,7 +203,7 @@ pub(crate) fn look(engine: &impl RelayStore, now: Timestamp) -> Result<Sight, ki
     Ok(Sight {
         totals: engine.totals()?,
         boxes,
-        owners: all.map(|tag| engine.owner(&tag)).collect::<Result<_, _>>()?,
+        classes: all.map(|(id, tag)| engine.class_of(&id, &tag)).collect::<Result<_, _>>()?,
         custody: audits.map(|(tag, id)| engine.custody(&tag, &id, now)).collect::<Result<_, _>>()?,
         kept: (0..6).map(|n| engine.kept(&kept(n), now)).collect::<Result<_, _>>()?,
         invites,

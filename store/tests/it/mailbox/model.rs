@@ -87,8 +87,8 @@ impl Model {
         self.words.get(id).copied().unwrap_or_default()
     }
 
-    fn tag_owner(&self, tag: &Tag) -> Option<(MailboxId, Class)> {
-        self.boxes.iter().find_map(|(id, mailbox)| mailbox.tags.get(tag).map(|(_, class)| (*id, *class)))
+    fn tag_class(&self, id: &MailboxId, tag: &Tag) -> Option<Class> {
+        self.boxes.get(id)?.tags.get(tag).map(|(_, class)| *class)
     }
 
     fn carry_out(&mut self, change: &Change, caps: &Caps, now: Timestamp) -> Outcome {
@@ -162,7 +162,7 @@ impl Model {
                     .find(|(other, mailbox)| *other != id && mailbox.kept.as_ref().is_some_and(|kept| kept.0 == *name));
                 if let Some((_, other)) = other {
                     if other.kept.as_ref().is_some_and(|kept| kept.2 > now) {
-                        return Outcome::TagTaken;
+                        return Outcome::NameTaken;
                     }
                     if !bytes.is_empty() {
                         other.kept = None;
@@ -267,9 +267,6 @@ impl Model {
         if new && self.boxes.len() as u64 >= caps.mailboxes {
             return Outcome::Full(Room::Relay);
         }
-        if tags.iter().any(|(_, _, tag)| self.tag_owner(tag).is_some_and(|(owner, _)| owner != *id)) {
-            return Outcome::TagTaken;
-        }
         let mut all = self.boxes.get(id).map(|mailbox| mailbox.tags.clone()).unwrap_or_default();
         all.retain(|_, (day, _)| *day >= keep_from);
         all.extend(tags.iter().map(|(day, class, tag)| (*tag, (*day, *class))));
@@ -290,7 +287,7 @@ impl Model {
     }
 
     fn refusal(&self, tag: &Tag, id: &MailboxId, class: Class, serial: u64) -> Option<Outcome> {
-        if self.tag_owner(tag) != Some((*id, class)) {
+        if self.tag_class(id, tag) != Some(class) {
             Some(Outcome::UnknownTag)
         } else if self.boxes[id].revoked.contains_key(&serial) {
             Some(Outcome::Revoked)
@@ -400,18 +397,17 @@ impl RelayStore for Model {
         Ok(rest.take(limit).filter_map(|id| self.info(id)).collect())
     }
 
-    fn owner(&self, tag: &Tag) -> Result<Option<(MailboxId, Class)>, Error> {
-        Ok(self.tag_owner(tag))
+    fn class_of(&self, id: &MailboxId, tag: &Tag) -> Result<Option<Class>, Error> {
+        Ok(self.tag_class(id, tag))
     }
 
     fn custody(&self, tag: &Tag, envelope: &EnvelopeId, now: Timestamp) -> Result<Custody, Error> {
-        let Some((id, _)) = self.tag_owner(tag) else { return Ok(Custody::Absent) };
-        let mailbox = &self.boxes[&id];
-        if let Some(held) = mailbox.held.values().find(|held| held.id == *envelope) {
-            let (bytes, until) = (held.bytes.clone(), held.until);
-            return Ok(if until > now { Custody::Held { bytes, until } } else { Custody::Absent });
+        let boxes = || self.boxes.values().filter(|mailbox| mailbox.tags.contains_key(tag));
+        let held = boxes().flat_map(|mailbox| mailbox.held.values());
+        if let Some(held) = held.into_iter().find(|held| held.id == *envelope && held.until > now) {
+            return Ok(Custody::Held { bytes: held.bytes.clone(), until: held.until });
         }
-        let collected = mailbox.collected.get(envelope).is_some_and(|until| *until > now);
+        let collected = boxes().any(|mailbox| mailbox.collected.get(envelope).is_some_and(|until| *until > now));
         Ok(if collected { Custody::Collected } else { Custody::Absent })
     }
 
