@@ -146,6 +146,7 @@ impl App {
             Some(Question::Acknowledge { relay }) => self.acknowledged(w, relay, outcome),
             Some(Question::Deposit { row, place }) => self.deposited(w, row, place, outcome),
             Some(Question::Audit { row, place }) => self.audited(w, row, place, outcome),
+            Some(Question::Prove { row, place }) => self.proved(w, row, place, outcome),
             Some(Question::Prekey { row, place }) => self.key_came(w, row, place, outcome),
             Some(Question::Kept { contact, place }) => self.kept_found(w, contact, place, outcome),
             None => Ok(()),

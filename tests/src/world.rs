@@ -15,7 +15,11 @@ use kith_node::{
     app::{Command, Input, RequestId},
     net::{AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, PeerName, Verdict},
 };
-use kith_protocol::{RecordKey, Timestamp, prekey};
+use kith_protocol::{
+    RecordKey, Timestamp,
+    mailbox::{Answer, Audited},
+    prekey,
+};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},
@@ -367,8 +371,16 @@ impl World {
 
     /// A relay answers, unless the answer is lost; what it woke hears of it.
     fn answer_ask(&mut self, relay: usize, from: usize, ask: u64, request: Vec<u8>, life: u64) {
-        let (peer, moment) = (self.people[from].peer(), self.moment());
-        let Some((answer, woken)) = self.relays[relay].ask(&peer, request, self.now, moment) else {
+        let (mut peer, moment) = (self.people[from].peer(), self.moment());
+        let mut asked = relay;
+        if let Some(other) = self.relays[relay].poses_as {
+            if relay::is_of(&request, Kind::Audit) {
+                let outcome = AskOutcome::Answered(Answer::Audited(Audited::Absent).encode());
+                return self.at(self.now.plus_millis(1), Happening::Asked { to: from, ask, outcome, life });
+            }
+            (asked, peer) = (other, self.relays[relay].peer());
+        }
+        let Some((answer, woken)) = self.relays[asked].ask(&peer, request, self.now, moment) else {
             let outcome = AskOutcome::Unreachable { why: "the connection ended" };
             return self.at(self.now.plus_millis(1), Happening::Asked { to: from, ask, outcome, life });
         };

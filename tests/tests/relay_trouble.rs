@@ -229,6 +229,30 @@ fn what_is_held_back_from_somebody_with_two_histories_costs_nothing_while_it_lie
 }
 
 #[test]
+fn who_answers_in_the_name_of_a_relay_cannot_have_it_accused() {
+    let mut world = friends([&[0], &[0]]);
+    world.add_relays(1);
+    world.relays[1].poses_as = Some(0);
+    let impostor = world.relays[1].peer();
+    world.sleep(0);
+    world.people[0].bend_passes(&impostor);
+    world.wake(0);
+    world.send(0, 1, "by way of somebody between");
+    world.run_for(60_000);
+    let (state, _, story) = newest(&world, 0);
+    assert_eq!(state, DeliveryState::Stored, "the relay itself signed: {story}");
+    world.run_for(8 * DAY);
+    let accused: Vec<_> = world.people[0].alerts().into_iter().filter(|a| a.code == "relay_broke_word").collect();
+    assert_eq!(accused, [], "an honest relay is accused");
+    let (_, _, story) = newest(&world, 0);
+    assert!(story.contains(&format!("somebody else answers in the name of relay r0 ({}", name(&world, 0))), "{story}");
+    world.wake(1);
+    world.run_for(HOUR);
+    assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{}", newest(&world, 0).2);
+    world.ledger.check(1, &world.people);
+}
+
+#[test]
 fn a_relay_that_goes_in_the_middle_of_a_deposit_a_fetch_or_an_acknowledgement_loses_and_repeats_nothing() {
     for kind in [Kind::Deposit, Kind::Fetch, Kind::Acknowledge] {
         for carried_out in [false, true] {

@@ -32,6 +32,8 @@ pub(super) enum Question {
     Audit { row: u64, place: u16 },
     /// A one-time key for an outbox row; the relay by its place among the device's passes.
     Prekey { row: u64, place: u16 },
+    /// Who answers there, after such an audit.
+    Prove { row: u64, place: u16 },
     /// Kept descriptors of a contact, by its number; the relay by its place among those asked.
     Kept { contact: u64, place: u16 },
 }
@@ -51,6 +53,7 @@ impl Question {
             Self::Audit { row, place } => (4, place, row),
             Self::Prekey { row, place } => (5, place, row),
             Self::Kept { contact, place } => (6, place, contact),
+            Self::Prove { row, place } => (7, place, row),
         };
         let small = u64::from(small) & ((1 << SMALL_BITS) - 1);
         (kind << (ID_BITS + SMALL_BITS)) | (small << ID_BITS) | (id & ((1 << ID_BITS) - 1))
@@ -67,6 +70,7 @@ impl Question {
             4 => Some(Self::Audit { row: id, place: small }),
             5 => Some(Self::Prekey { row: id, place: small }),
             6 => Some(Self::Kept { contact: id, place: small }),
+            7 => Some(Self::Prove { row: id, place: small }),
             _ => None,
         }
     }
@@ -113,10 +117,13 @@ impl App {
         Ok(())
     }
 
-    /// What is known of a relay.
-    pub(super) fn known_relay(&self, w: &Work<'_>, relay: &RelayId) -> Result<KnownRelay, Halt> {
-        Ok(w.get::<KnownRelay>(&KnownRelay::key_of(relay))?.unwrap_or(KnownRelay {
+    /// What is known of a relay at a transport name.
+    pub(super) fn known_relay(&self, w: &Work<'_>, relay: &RelayId, peer: &str) -> Result<KnownRelay, Halt> {
+        Ok(w.get::<KnownRelay>(&KnownRelay::key_of(relay, peer))?.unwrap_or_else(|| KnownRelay {
             relay: *relay,
+            peer: peer.to_owned(),
+            proven: false,
+            challenge: [0; 16],
             nonce: None,
             failures: 0,
             quiet_until: Timestamp::from_millis(0),
@@ -126,13 +133,19 @@ impl App {
     }
 
     /// The nonce that a relay's proofs are bound to; before its first answer any.
-    pub(super) fn nonce_of(&self, w: &Work<'_>, relay: &RelayId) -> Result<Nonce, Halt> {
-        Ok(Nonce(self.known_relay(w, relay)?.nonce.unwrap_or_default()))
+    pub(super) fn nonce_of(&self, w: &Work<'_>, relay: &RelayId, peer: &str) -> Result<Nonce, Halt> {
+        Ok(Nonce(self.known_relay(w, relay, peer)?.nonce.unwrap_or_default()))
     }
 
     /// Reads how a question ended, and remembers what that says of the relay.
-    pub(super) fn hear(&self, w: &mut Work<'_>, relay: &RelayId, outcome: AskOutcome) -> Result<Said, Halt> {
-        let mut known = self.known_relay(w, relay)?;
+    pub(super) fn hear(
+        &self,
+        w: &mut Work<'_>,
+        relay: &RelayId,
+        peer: &str,
+        outcome: AskOutcome,
+    ) -> Result<Said, Halt> {
+        let mut known = self.known_relay(w, relay, peer)?;
         let answered = |known: &mut KnownRelay| {
             let was = std::mem::take(&mut known.failures);
             known.quiet_until = Timestamp::from_millis(0);
@@ -205,6 +218,7 @@ mod tests {
             Question::Audit { row: 1, place: 0 },
             Question::Prekey { row: 9, place: 3 },
             Question::Kept { contact: 2, place: 2 },
+            Question::Prove { row: 3, place: 1 },
         ] {
             assert_eq!(Question::of(question.number()), Some(question));
         }

@@ -13,7 +13,7 @@ use kith_protocol::{
     AccountId, DeviceId, EnvelopeId, RelayId, Timestamp,
     identity::DeviceInfo,
     limits,
-    mailbox::{Answer, Audited, Custody, Pass, Reason, Refusal, order_relays},
+    mailbox::{Answer, Audited, Custody, Hello, Pass, Reason, Refusal, Welcome, order_relays},
     prekey::verify_pool_key,
     session::Status,
 };
@@ -72,22 +72,25 @@ impl App {
                 Some(_) => continue,
             }
             let place = known.unwrap_or(row.deposits.len());
-            let quiet = self.known_relay(w, &pass.relay)?.quiet_until;
+            let quiet = self.known_relay(w, &pass.relay, &pass.peer)?.quiet_until;
             let left = if quiet > w.now {
                 Left::Later { at: quiet }
             } else {
                 there += 1;
                 let control = matches!(row.cargo, Cargo::Content(_));
                 let until = expires.min(w.now.plus_millis(limits::MAILBOX_TTL_MS));
-                let nonce = self.nonce_of(w, &pass.relay)?;
+                let nonce = self.nonce_of(w, &pass.relay, &pass.peer)?;
                 let request = pass.deposit(&nonce, w.now.day(), until, control, &envelope);
                 let question = Question::Deposit { row: row.id, place: u16::try_from(place).unwrap_or(u16::MAX) };
                 self.ask(w, question, &pass.peer, &pass.addresses, request)?;
                 Left::Asked { until: w.now.plus_millis(ASK_LEASE_MS) }
             };
             match row.deposits.get_mut(place) {
-                Some(deposited) => deposited.left = left,
-                None => row.deposits.push(Deposited { relay: pass.relay, left, tries: 0 }),
+                Some(deposited) => {
+                    deposited.left = left;
+                    deposited.peer.clone_from(&pass.peer);
+                }
+                None => row.deposits.push(Deposited { relay: pass.relay, peer: pass.peer.clone(), left, tries: 0 }),
             }
         }
         // Nothing is due for those that are not asked now: they are when another falls away, or a new pass comes.
@@ -104,7 +107,7 @@ impl App {
         let mut passes = self.held_passes(w, device)?;
         let mut order = Vec::new();
         for pass in &passes {
-            order.push((pass.relay, pass.grant.mailbox, weight(&self.known_relay(w, &pass.relay)?)));
+            order.push((pass.relay, pass.grant.mailbox, weight(&self.known_relay(w, &pass.relay, &pass.peer)?)));
         }
         order_relays(&self.me.device, &mut order);
         passes.sort_by_key(|pass| order.iter().position(|(relay, ..)| *relay == pass.relay));
@@ -123,7 +126,8 @@ impl App {
                 continue;
             }
             *audit_at = w.now.plus_millis(HOUR_MS);
-            let Some(pass) = passes.iter().find(|pass| pass.relay == deposited.relay) else { continue };
+            let there = |pass: &&Pass| pass.relay == deposited.relay && pass.peer == deposited.peer;
+            let Some(pass) = passes.iter().find(there) else { continue };
             let Ok(custody) = Custody::verify(custody, &deposited.relay) else { continue };
             let question = Question::Audit { row: row.id, place: u16::try_from(place).unwrap_or(u16::MAX) };
             self.ask(w, question, &pass.peer, &pass.addresses, custody.audit())?;
@@ -141,7 +145,7 @@ impl App {
             return Ok(());
         }
         let Some(contact) = w.get::<Contact>(&Contact::key_of(&row.account))? else { return Ok(()) };
-        let said = self.hear(w, &deposited.relay, outcome)?;
+        let said = self.hear(w, &deposited.relay, &deposited.peer, outcome)?;
         let left = self.left_after(w, &mut row, &deposited, said)?;
         let held = matches!(left, Left::Held { .. });
         if let Some(entry) = row.deposits.get_mut(place) {
@@ -275,12 +279,12 @@ impl App {
         let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(id))? else { return Ok(()) };
         let before = row.due_at;
         let place = usize::from(place);
-        let Some(relay) = row.deposits.get(place).map(|d| d.relay) else { return Ok(()) };
+        let Some(Deposited { relay, peer, .. }) = row.deposits.get(place).cloned() else { return Ok(()) };
         let envelope = match &row.state {
             OutboxState::Sealed { envelope, .. } | OutboxState::Stored { envelope, .. } => EnvelopeId::of(envelope),
             _ => return Ok(()),
         };
-        let said = self.hear(w, &relay, outcome)?;
+        let said = self.hear(w, &relay, &peer, outcome)?;
         let later = next_audit(w);
         let Some(entry) = row.deposits.get_mut(place) else { return Ok(()) };
         let Left::Held { audit_at, silent, shown_at, .. } = &mut entry.left else { return Ok(()) };
@@ -299,8 +303,10 @@ impl App {
                 let remembers = w.now.millis_since(*shown_at) < limits::COLLECTED_MS - DAY_MS;
                 // Elsewhere first; here again if nobody else takes it.
                 entry.left = Left::Later { at: w.now.plus_millis(AGAIN_LONGEST_MS) };
-                if remembers {
-                    self.broke_word(w, &row, &relay)?;
+                if remembers && self.known_relay(w, &relay, &peer)?.proven {
+                    self.broke_word(w, &row, &relay, &peer)?;
+                } else if remembers {
+                    self.prove(w, &row, place, &relay, &peer)?;
                 } else {
                     let name = self.relay_name(w, &relay)?;
                     self.note(w, &row, &format!("{name} no longer holds it: collected, or lost"), &name)?;
@@ -317,12 +323,48 @@ impl App {
         self.plan_outbox(w, before, row)
     }
 
-    /// A relay does not hold what it signed for, and would still know if it had been collected: it gets less from now on, people are told its name, and everything else
-    /// that it signed for is asked after.
-    fn broke_word(&self, w: &mut Work<'_>, row: &Outbox, relay: &RelayId) -> Result<(), Halt> {
+    /// Asks who answers there before a relay is accused: a pass can name any machine for it.
+    fn prove(&self, w: &mut Work<'_>, row: &Outbox, place: usize, relay: &RelayId, peer: &str) -> Result<(), Halt> {
+        let Some(device) = row.device else { return Ok(()) };
+        let passes = self.held_passes(w, &device)?;
+        let Some(pass) = passes.iter().find(|pass| pass.relay == *relay && pass.peer == peer) else { return Ok(()) };
+        let mut known = self.known_relay(w, relay, peer)?;
+        w.rng.fill_bytes(&mut known.challenge);
+        w.put(&known)?;
+        let question = Question::Prove { row: row.id, place: u16::try_from(place).unwrap_or(u16::MAX) };
+        self.ask(w, question, peer, &pass.addresses, Hello { challenge: known.challenge }.encode())
+    }
+
+    /// Whoever said that it does not hold what a relay signed for said who it is.
+    pub(super) fn proved(&self, w: &mut Work<'_>, id: u64, place: u16, outcome: AskOutcome) -> Result<(), Halt> {
+        let Some(row) = w.get::<Outbox>(&Outbox::key_of(id))? else { return Ok(()) };
+        let Some(Deposited { relay, peer, .. }) = row.deposits.get(usize::from(place)).cloned() else { return Ok(()) };
+        let Said::Answer(answer) = self.hear(w, &relay, &peer, outcome)? else { return Ok(()) };
+        let mut known = self.known_relay(w, &relay, &peer)?;
+        let hello = Hello { challenge: known.challenge };
+        if let Answer::Welcome(bytes) = answer
+            && Welcome::verify(&bytes, &relay, &hello, &peer).is_ok()
+        {
+            known.proven = true;
+            w.put(&known)?;
+            return self.broke_word(w, &row, &relay, &peer);
+        }
+        let name = self.relay_name(w, &relay)?;
+        self.note(w, &row, &format!("somebody else answers in the name of {name}"), NETWORK)?;
+        let Some(device) = row.device else { return Ok(()) };
+        let passes = self.held_passes(w, &device)?;
+        match passes.iter().find(|pass| pass.relay == relay && pass.peer == peer) {
+            Some(pass) => self.forget_pass(w, &device, pass),
+            None => Ok(()),
+        }
+    }
+
+    /// A relay does not hold what it signed for, and would still know if it had been collected: it gets less from now on,
+    /// people are told its name, and everything else that it signed for is asked after.
+    fn broke_word(&self, w: &mut Work<'_>, row: &Outbox, relay: &RelayId, peer: &str) -> Result<(), Halt> {
         let name = self.relay_name(w, relay)?;
         self.note(w, row, &format!("{name} no longer holds it, although it signed for it"), &name)?;
-        let mut known: KnownRelay = self.known_relay(w, relay)?;
+        let mut known: KnownRelay = self.known_relay(w, relay, peer)?;
         known.broken = known.broken.saturating_add(1);
         let doubted = known.doubted_at <= w.now && w.now.millis_since(known.doubted_at) < DOUBTED_AGAIN_MS;
         if !doubted {
@@ -339,7 +381,7 @@ impl App {
                 continue;
             }
             let mut changed = other.clone();
-            for deposited in changed.deposits.iter_mut().filter(|d| d.relay == *relay) {
+            for deposited in changed.deposits.iter_mut().filter(|d| d.relay == *relay && d.peer == peer) {
                 if let Left::Held { audit_at, .. } = &mut deposited.left {
                     *audit_at = w.now.plus_millis(w.rng.next_u64() % AGAIN_LONGEST_MS);
                 }
@@ -378,10 +420,10 @@ impl App {
         let passes = self.ordered_passes(w, &device.device)?;
         let mut asked = false;
         for (place, pass) in (0..).zip(&passes) {
-            if self.known_relay(w, &pass.relay)?.quiet_until > w.now {
+            if self.known_relay(w, &pass.relay, &pass.peer)?.quiet_until > w.now {
                 continue;
             }
-            let request = pass.take_prekey(&self.nonce_of(w, &pass.relay)?, w.now.day());
+            let request = pass.take_prekey(&self.nonce_of(w, &pass.relay, &pass.peer)?, w.now.day());
             self.ask(w, Question::Prekey { row: row.id, place }, &pass.peer, &pass.addresses, request)?;
             asked = true;
             break;
@@ -399,8 +441,10 @@ impl App {
         let Some(device_id) = row.device else { return Ok(()) };
         let Some(device) = w.get::<Device>(&Device::key_of(&device_id))? else { return Ok(()) };
         let passes = self.ordered_passes(w, &device_id)?;
-        let Some(relay) = passes.get(usize::from(place)).map(|pass| pass.relay) else { return self.attempt(w, id) };
-        match self.hear(w, &relay, outcome)? {
+        let Some(Pass { relay, peer, .. }) = passes.get(usize::from(place)).cloned() else {
+            return self.attempt(w, id);
+        };
+        match self.hear(w, &relay, &peer, outcome)? {
             Said::Answer(Answer::Prekey(Some(bytes))) => {
                 if let Ok(info) = DeviceInfo::parse(&device.sign, &device.dh)
                     && let Ok(key) = verify_pool_key(&bytes, &info, w.now)

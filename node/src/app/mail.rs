@@ -67,12 +67,12 @@ impl App {
     /// to is read again and acknowledged again.
     pub(super) fn acknowledge(&self, w: &mut Work<'_>, done: &[EnvelopeId]) -> Result<(), Halt> {
         for own in self.own_relays(w)? {
-            let known = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay))?;
+            let known = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay, &own.peer))?;
             let reachable = own.standing != RelayStanding::Unreachable && own.standing != RelayStanding::WrongKey;
             if !own.welcomed || !reachable || known.is_some_and(|known| known.quiet_until > w.now) {
                 continue;
             }
-            let (key, nonce) = (mailbox_key(&own), self.nonce_of(w, &own.relay)?);
+            let (key, nonce) = (mailbox_key(&own), self.nonce_of(w, &own.relay, &own.peer)?);
             for ids in done.chunks(limits::ACKNOWLEDGED_MAX) {
                 let request = OwnerAsk::Acknowledge { ids: ids.to_vec() }.sign(&key, &own.relay, &nonce);
                 self.ask(w, Question::Acknowledge { relay: own.number }, &own.peer, &own.addresses, request)?;
@@ -88,7 +88,7 @@ impl App {
             AskOutcome::Answered(bytes) => matches!(Answer::decode(bytes), Ok(Answer::Deleted { .. })),
             _ => false,
         };
-        self.hear(w, &own.relay.clone(), outcome)?;
+        self.hear(w, &own.relay, &own.peer, outcome)?;
         if !carried_out && own.after != 0 {
             own.after = 0;
             own.read_at = None;

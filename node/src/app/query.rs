@@ -347,7 +347,8 @@ pub(super) fn relay(own: &OwnRelay, known: Option<&KnownRelay>) -> types::Relay 
 /// Relays that hold this account's mail, in the order in which they were added.
 pub fn relays(rows: &dyn RawRows) -> Result<Vec<types::Relay>, Error> {
     let own = rows.group::<OwnRelay>(OwnRelay::GROUP)?;
-    let shown = |own: OwnRelay| Ok(relay(&own, rows.row::<KnownRelay>(&KnownRelay::key_of(&own.relay))?.as_ref()));
+    let known = |own: &OwnRelay| rows.row::<KnownRelay>(&KnownRelay::key_of(&own.relay, &own.peer));
+    let shown = |own: OwnRelay| Ok(relay(&own, known(&own)?.as_ref()));
     own.into_iter().map(shown).collect()
 }
 

@@ -225,7 +225,7 @@ impl App {
         own.failures = 0;
         own.after = 0;
         own.unread = true;
-        if let Some(mut known) = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay))? {
+        if let Some(mut known) = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay, &own.peer))? {
             known.quiet_until = Timestamp::from_millis(0);
             known.failures = 0;
             w.put(&known)?;
@@ -368,7 +368,7 @@ impl App {
             }
             Step::Leave => OwnerAsk::Leave,
         };
-        let nonce = self.nonce_of(w, &own.relay)?;
+        let nonce = self.nonce_of(w, &own.relay, &own.peer)?;
         Ok(Some(ask.sign(&key, &own.relay, &nonce)))
     }
 
@@ -383,7 +383,7 @@ impl App {
         let Some(mut own) = w.get::<OwnRelay>(&OwnRelay::key_of(number))? else { return Ok(()) };
         let Some(question) = own.question.filter(|q| q.number == tag) else { return Ok(()) };
         own.question = None;
-        match self.hear(w, &own.relay, outcome)? {
+        match self.hear(w, &own.relay, &own.peer, outcome)? {
             Said::Answer(answer) => self.own_said(w, own, question.step, answer),
             Said::NewNonce => {
                 // The relay started anew: perhaps from an old copy.
@@ -445,8 +445,9 @@ impl App {
             }
             Err(_) => return self.no_answer(w, own, "its welcome cannot be read"),
         };
-        let mut known = self.known_relay(w, &own.relay)?;
+        let mut known = self.known_relay(w, &own.relay, &own.peer)?;
         known.nonce = Some(welcome.nonce.0);
+        known.proven = true;
         w.put(&known)?;
         own.welcomed = true;
         own.name = welcome.name;
@@ -691,7 +692,7 @@ fn place_of(card: &RelayCard) -> Option<(String, Vec<String>)> {
 }
 
 fn relay_outcome(w: &Work<'_>, own: &OwnRelay, changed: bool) -> Outcome {
-    let known = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay)).ok().flatten();
+    let known = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay, &own.peer)).ok().flatten();
     Outcome::Relay(types::RelayAdded { relay: query::relay(own, known.as_ref()), changed })
 }
 

@@ -81,6 +81,8 @@ pub enum Left {
 pub struct Deposited {
     /// Which relay.
     pub relay: RelayId,
+    /// The transport name it was asked at: nobody else is asked for what it signed for.
+    pub peer: String,
     /// How far.
     pub left: Left,
     /// Attempts in a row that failed.

@@ -4,11 +4,18 @@ use super::{Key, Row, Table};
 use kith_protocol::{AccountId, Day, DeviceId, RelayId, Timestamp, prekey::StoredRelayPool};
 use serde::{Deserialize, Serialize};
 
-/// What is known of a relay that is asked: one's own, or a contact's.
+/// What is known of a relay that is asked, one's own or a contact's, at one transport name: whoever answers at another name
+/// that somebody gave for it says nothing about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KnownRelay {
     /// Which.
     pub relay: RelayId,
+    /// The transport name it was asked at.
+    pub peer: String,
+    /// Whether it has shown that it is that relay at that name.
+    pub proven: bool,
+    /// The challenge of the question for that, while one is under way.
+    pub challenge: [u8; 16],
     /// What it asks proofs to be bound to; known after its first answer.
     pub nonce: Option<[u8; 16]>,
     /// Questions without an answer, in a row.
@@ -23,8 +30,8 @@ pub struct KnownRelay {
 
 impl KnownRelay {
     /// Key of a relay's row.
-    pub fn key_of(relay: &RelayId) -> Key {
-        Key::new(relay.as_bytes(), &[])
+    pub fn key_of(relay: &RelayId, peer: &str) -> Key {
+        Key::new(relay.as_bytes(), peer.as_bytes())
     }
 }
 
@@ -33,7 +40,7 @@ impl Row for KnownRelay {
     const VERSION: u8 = 1;
 
     fn key(&self) -> Key {
-        Self::key_of(&self.relay)
+        Self::key_of(&self.relay, &self.peer)
     }
 }
 

@@ -5,10 +5,10 @@ use kith_node::{
     app::{App, Command, Input, Outlet, Reply, RequestId, Runner, create_profile, query, release},
     net::{InboundToken, NetCommand, PeerName},
 };
-use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret};
+use kith_protocol::{AccountId, MessageId, Timestamp, crypto::Secret, mailbox::Pass};
 use kith_store::{
     Disk, MemoryDisk, Range, Rows as _, Store, Unlock, Writes,
-    table::{Contact, Outbox, OwnRelayPool},
+    table::{Contact, Outbox, OwnRelayPool, PassesOf},
 };
 use rand_chacha::{
     ChaCha20Rng,
@@ -280,6 +280,28 @@ impl Person {
         assert!(!pools.is_empty());
         let mut writes = Writes::default();
         pools.iter().for_each(|pool| writes.delete::<OwnRelayPool>(OwnRelayPool::key_of(pool.number)));
+        store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
+        store.close().unwrap();
+    }
+
+    /// Has every pass that was given here name another machine for its relay, as whoever gave it could, while the node is
+    /// down.
+    pub fn bend_passes(&self, peer: &PeerName) {
+        assert!(self.runner.is_none());
+        let disk = Disk::Memory(self.disk.clone());
+        let store = Store::open(disk, &unlock(), &mut rng(0, self.index, 0)).unwrap();
+        let rows: Vec<PassesOf> = store.snapshot().unwrap().all(None, usize::MAX).unwrap();
+        assert!(rows.iter().any(|row| !row.given.is_empty()));
+        let mut writes = Writes::default();
+        for mut row in rows {
+            for bytes in row.given.iter_mut().chain(&mut row.strangers) {
+                let mut pass = Pass::decode(bytes).unwrap();
+                pass.peer.clone_from(&peer.0);
+                pass.addresses = vec![format!("/memory/1/p2p/{}", peer.0)];
+                *bytes = pass.encode();
+            }
+            writes.put(&row).unwrap();
+        }
         store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
         store.close().unwrap();
     }

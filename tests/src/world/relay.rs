@@ -45,6 +45,8 @@ pub enum Kind {
     Fetch = 4,
     /// Deletes what was read.
     Acknowledge = 5,
+    /// Asks for what was signed for.
+    Audit = 12,
 }
 
 /// Where a relay's power goes: in the middle of the next request of a kind.
@@ -57,7 +59,7 @@ pub struct Trap {
 }
 
 /// The kind of a request: its second field, behind the version.
-fn is_of(request: &[u8], kind: Kind) -> bool {
+pub(super) fn is_of(request: &[u8], kind: Kind) -> bool {
     request.get(3) == Some(&(kind as u8))
 }
 
@@ -91,6 +93,9 @@ pub struct Relay {
     pub lies: u64,
     /// What it answers to every request of a kind, if it carries out none.
     pub refuses: Option<(Kind, Reason)>,
+    /// The relay in whose name it answers: it passes everything on to that one, but for questions about what that signed for,
+    /// of which it says that nothing is there.
+    pub poses_as: Option<usize>,
     /// In which request its power goes next.
     pub trap: Option<Trap>,
     index: usize,
@@ -131,6 +136,7 @@ impl Relay {
             false_receipts: 0,
             lies: 0,
             refuses: None,
+            poses_as: None,
             trap: None,
             index,
             disk,

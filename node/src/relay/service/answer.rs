@@ -18,7 +18,7 @@ impl Service {
     pub(super) fn answer(&mut self, from: &PeerName, change: &Change, outcome: Outcome, turn: &mut Turn) -> Answer {
         match (change, outcome) {
             (Change::Deposit(deposit), outcome) => self.deposited(deposit, &outcome, turn),
-            (Change::TakePrekey { tag, mailbox, class, .. }, outcome) => match outcome {
+            (Change::TakePrekey { mailbox, class, .. }, outcome) => match outcome {
                 Outcome::Prekey { key, left } => {
                     if key.is_some() {
                         add(&mut self.counters.prekeys, 1);
