@@ -30,10 +30,10 @@ pub(super) enum Question {
     Deposit { row: u64, place: u16 },
     /// An audit of such a deposit.
     Audit { row: u64, place: u16 },
+    /// Who answers there, after an audit that found nothing.
+    Prove { row: u64, place: u16 },
     /// A one-time key for an outbox row; the relay by its place among the device's passes.
     Prekey { row: u64, place: u16 },
-    /// Who answers there, after such an audit.
-    Prove { row: u64, place: u16 },
     /// Kept descriptors of a contact, by its number; the relay by its place among those asked.
     Kept { contact: u64, place: u16 },
 }

@@ -30,7 +30,7 @@ impl Service {
                     Answer::Prekey(key.map(|(_, bytes)| bytes))
                 }
                 _ if *class == Class::Stranger => Answer::Prekey(None),
-                other => Answer::Refused(self.refusal(&other)),
+                other => Answer::Refused(Self::refusal(&other)),
             },
             (Change::Register { mailbox, .. }, Outcome::Registered { new, quota }) => {
                 self.note_owner(from, *mailbox, turn);
@@ -50,7 +50,7 @@ impl Service {
                 Answer::Done
             }
             (Change::Leave { .. }, Outcome::Done) => Answer::Done,
-            (_, outcome) => Answer::Refused(self.refusal(&outcome)),
+            (_, outcome) => Answer::Refused(Self::refusal(&outcome)),
         }
     }
 
@@ -69,7 +69,7 @@ impl Service {
                 Answer::Custody(Custody::issue(&self.key, *tag, *envelope, *until, self.time.now()).encode())
             }
             _ if *class == Class::Stranger => Answer::Refused(NO_ROOM),
-            other => Answer::Refused(self.refusal(other)),
+            other => Answer::Refused(Self::refusal(other)),
         }
     }
 
@@ -88,7 +88,7 @@ impl Service {
     }
 
     /// How an outcome is told to whom it may be told.
-    fn refusal(&self, outcome: &Outcome) -> Refusal {
+    fn refusal(outcome: &Outcome) -> Refusal {
         match outcome {
             // Also where the tag is another mailbox's: a grant that somebody made for themselves finds out nothing.
             Outcome::UnknownTag => Refusal::never(Reason::UnknownTag),
