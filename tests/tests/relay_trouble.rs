@@ -70,16 +70,29 @@ fn held(world: &World, who: usize) -> Vec<u64> {
 }
 
 #[test]
+fn r_out_9_two_people_who_are_never_on_together_meet_through_one_relay_alone() {
+    meet([&[0], &[0]]);
+}
+
+#[test]
 fn r_out_9_two_people_at_different_relays_who_are_never_on_together_meet() {
-    let mut world = world([&[0], &[1]]);
+    meet([&[0], &[1]]);
+}
+
+fn meet(places: [&[usize]; 2]) {
+    let mut world = world(places);
+    let [first, second] = places.map(|of| of[0]);
     world.sleep(1);
+    let link = world.people[1].link();
+    assert!(link.contains(&world.relays[second].peer().0), "the link names the relay: {link}");
     add(&mut world, 0, 1);
     world.run_for(10_000);
     world.send(0, 1, "hello, stranger");
     world.run_for(60_000);
     let (state, _, story) = newest(&world, 0);
     assert_eq!(state, DeliveryState::Stored, "{story}");
-    assert!(story.contains(&name(&world, 1)) && !story.contains(&name(&world, 0)), "{story}");
+    assert!(story.contains("holds it until") && story.contains(&name(&world, second)), "{story}");
+    assert!(first == second || !story.contains(&name(&world, first)), "{story}");
     world.sleep(0);
     world.run_for(HOUR);
 
@@ -93,7 +106,7 @@ fn r_out_9_two_people_at_different_relays_who_are_never_on_together_meet() {
     world.run_for(60_000);
     let (state, _, story) = newest(&world, 1);
     assert_eq!(state, DeliveryState::Stored, "{story}");
-    assert!(story.contains(&name(&world, 0)), "{story}");
+    assert!(story.contains(&name(&world, first)), "{story}");
     world.sleep(1);
     world.run_for(HOUR);
 
@@ -249,6 +262,26 @@ fn who_answers_in_the_name_of_a_relay_cannot_have_it_accused() {
     world.wake(1);
     world.run_for(HOUR);
     assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{}", newest(&world, 0).2);
+    world.ledger.check(1, &world.people);
+}
+
+#[test]
+fn what_found_no_room_as_a_request_comes_once_it_is_accepted_on_the_same_connection() {
+    let mut world = world([&[0], &[0]]);
+    add(&mut world, 0, 1);
+    world.run_for(10_000);
+    for n in 0..25 {
+        world.send(0, 1, &format!("stranger's text {n:02}"));
+        world.run_for(5_000);
+    }
+    world.run_for(10 * 60_000);
+    assert_eq!(world.people[1].shown().len(), 20, "no more wait as a request");
+    let account = world.people[0].account();
+    world.act(1, Command::ContactAccept { account });
+    world.run_for(60_000);
+    assert_eq!(world.people[1].shown().len(), 25);
+    world.run_for(HOUR);
+    assert_eq!(held(&world, 1), [0]);
     world.ledger.check(1, &world.people);
 }
 
