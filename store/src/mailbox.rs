@@ -395,7 +395,8 @@ pub trait RelayStore: Send {
     /// Whom a tag lets into a mailbox.
     fn class_of(&self, id: &MailboxId, tag: &Tag) -> Result<Option<Class>, Error>;
 
-    /// What became of an envelope that a receipt of this relay names.
+    /// What became of an envelope that a receipt of this relay names; where mailboxes share the tag, of the copy that is
+    /// held longest.
     fn custody(&self, tag: &Tag, envelope: &EnvelopeId, now: Timestamp) -> Result<Custody, Error>;
 
     /// A kept descriptor.

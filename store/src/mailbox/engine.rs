@@ -6,7 +6,7 @@ use super::{
     TAG_SHARED_MAX, Totals, batch::Batch,
 };
 use crate::{
-    Error, Range, Rows, Store,
+    Error, Key, Range, Rows, Store,
     table::{EnvelopeRef, EnvelopeState, HeldEnvelope, InviteRow, KeptRow, MailboxRow, RelayTotals, TagRow},
 };
 use kith_protocol::{EnvelopeId, KeptId, MailboxId, Tag, Timestamp};
@@ -101,17 +101,20 @@ impl RelayStore for MailboxStore {
 
     fn custody(&self, tag: &Tag, envelope: &EnvelopeId, now: Timestamp) -> Result<Custody, Error> {
         let rows = self.store.snapshot()?;
-        let mut collected = false;
+        let (mut collected, mut held) = (false, None::<(Timestamp, Key)>);
         for TagRow { number, .. } in rows.rows(&TagRow::group(tag), &Range::all(), TAG_SHARED_MAX)? {
             let found: Option<EnvelopeRef> = rows.row(&EnvelopeRef::key_of(number, envelope))?;
-            let Some(EnvelopeRef { state, .. }) = found.filter(|found| found.until > now) else { continue };
-            let EnvelopeState::Held { cursor, .. } = state else {
-                collected = true;
-                continue;
-            };
-            if let Some(held) = rows.row::<HeldEnvelope>(&HeldEnvelope::key_of(number, cursor))? {
-                return Ok(Custody::Held { bytes: held.bytes, until: held.until });
+            let Some(EnvelopeRef { state, until, .. }) = found.filter(|found| found.until > now) else { continue };
+            match state {
+                EnvelopeState::Held { cursor, .. } if held.as_ref().is_none_or(|(longest, _)| until > *longest) => {
+                    held = Some((until, HeldEnvelope::key_of(number, cursor)));
+                }
+                EnvelopeState::Held { .. } => {}
+                EnvelopeState::Collected => collected = true,
             }
+        }
+        if let Some(held) = held.map(|(_, key)| rows.row::<HeldEnvelope>(&key)).transpose()?.flatten() {
+            return Ok(Custody::Held { bytes: held.bytes, until: held.until });
         }
         Ok(if collected { Custody::Collected } else { Custody::Absent })
     }

@@ -404,7 +404,8 @@ impl RelayStore for Model {
     fn custody(&self, tag: &Tag, envelope: &EnvelopeId, now: Timestamp) -> Result<Custody, Error> {
         let boxes = || self.boxes.values().filter(|mailbox| mailbox.tags.contains_key(tag));
         let held = boxes().flat_map(|mailbox| mailbox.held.values());
-        if let Some(held) = held.into_iter().find(|held| held.id == *envelope && held.until > now) {
+        let held = held.filter(|held| held.id == *envelope && held.until > now).max_by_key(|held| held.until);
+        if let Some(held) = held {
             return Ok(Custody::Held { bytes: held.bytes.clone(), until: held.until });
         }
         let collected = boxes().any(|mailbox| mailbox.collected.get(envelope).is_some_and(|until| *until > now));
