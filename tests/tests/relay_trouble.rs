@@ -9,7 +9,7 @@ use kith_node::{
 use kith_protocol::{
     crypto::Secret,
     limits,
-    mailbox::{Answer, Class, Hello, MailboxKey, Nonce, Pass, Reason, Terms, Welcome},
+    mailbox::{Answer, Class, MailboxKey, Pass, Reason, Terms},
 };
 use kith_store::{Rows as _, table::OwnRelay};
 use kith_tests::world::{Kind, Trap, Weather, World};
@@ -351,13 +351,33 @@ fn r_out_13_a_relay_that_is_silent_for_days_is_named_and_replaced_and_taken_agai
     world.ledger.check(1, &world.people);
 }
 
-/// The nonce of somebody at a relay.
-fn nonce_at(world: &mut World, relay: usize, from: &PeerName) -> Nonce {
-    let hello = Hello { challenge: [7; 16] };
-    let Ok(Answer::Welcome(bytes)) = Answer::decode(&world.ask_relay(relay, from, hello.encode()).unwrap()) else {
-        panic!("no welcome")
-    };
-    Welcome::verify(&bytes, &world.relays[relay].id(), &hello, &world.relays[relay].peer().0).unwrap().nonce
+#[test]
+fn r_out_13_what_comes_to_a_relay_that_was_let_go_arrives_and_it_is_not_accused() {
+    let mut world = friends([&[1], &[0]]);
+    world.send(0, 1, "on its way");
+    world.run_for(60_000);
+    assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{}", newest(&world, 0).2);
+    // Neither the receipt nor the news of the move gets through to its sender.
+    world.crash_relay(1, None);
+    world.sleep(0);
+    world.wake(1);
+    world.run_for(5_000);
+    let old = world.relays[0].id();
+    world.act(1, Command::RelayRemove { relay: old });
+    world.run_for(60_000);
+    world.sleep(1);
+    world.wake(0);
+    world.send(0, 1, "where you were");
+    world.run_for(60_000);
+    assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{}", newest(&world, 0).2);
+    world.run_for(7 * DAY);
+    world.wake(1);
+    world.start_relay(1);
+    world.run_for(DAY);
+    let shown: Vec<_> = world.people[1].shown().into_iter().map(|m| m.body).collect();
+    assert!(shown.ends_with(&["on its way".into(), "where you were".into()]), "{shown:?}");
+    assert!(world.people[0].alerts().iter().all(|alert| alert.code != "relay_broke_word"));
+    assert!(world.people[0].why_all().iter().all(|why| why.recipients[0].state == DeliveryState::Delivered));
 }
 
 /// A hundred contacts of somebody take one-time keys, a hundred times each. Gives how many they got.
@@ -367,7 +387,7 @@ fn drain(world: &mut World, who: usize) -> usize {
     let mut taken = 0;
     for serial in 1..=100 {
         let from = PeerName(format!("drain-{serial}"));
-        let nonce = nonce_at(world, 0, &from);
+        let nonce = world.nonce_at(0, &from);
         let depositor = key.depositor(serial);
         let terms = Terms {
             class: Class::Contact,

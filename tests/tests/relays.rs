@@ -4,7 +4,10 @@
 use kith_node::{
     api::types::{DeliveryState, RelayState},
     app::Command,
+    net::PeerName,
 };
+use kith_protocol::mailbox::{Answer, Pass, Reason, Refusal};
+use kith_store::{Rows as _, table::PassesOf};
 use kith_tests::{
     count,
     world::{Weather, World},
@@ -126,7 +129,6 @@ fn r_out_13_contacts_learn_of_a_move_and_what_waited_at_the_old_relay_goes_to_th
     let old = world.relays[0].id();
     world.act(1, Command::RelayRemove { relay: old });
     world.run_for(60_000);
-    assert_eq!(world.people[1].relays().len(), 1, "the old one was told to forget the mailbox");
     world.sleep(1);
     world.send(0, 1, "to the new place");
     world.run_for(60_000);
@@ -136,6 +138,35 @@ fn r_out_13_contacts_learn_of_a_move_and_what_waited_at_the_old_relay_goes_to_th
     world.run_for(60_000);
     assert_eq!(world.people[1].shown().len(), 2);
     assert_eq!(state(&world, 0), DeliveryState::Delivered);
+    let standing = |world: &World| world.people[1].relays().iter().map(|r| r.state).collect::<Vec<_>>();
+    assert_eq!(standing(&world), [RelayState::Leaving, RelayState::Ready]);
+    world.run_for(8 * DAY);
+    assert_eq!(standing(&world), [RelayState::Ready], "the old one was told to forget the mailbox");
+}
+
+#[test]
+fn r_out_14_a_relay_put_back_to_an_old_copy_takes_nothing_from_who_was_removed() {
+    let mut world = world(2, 1);
+    befriend(&mut world);
+    let before = world.relays[0].image();
+    let passes: Vec<PassesOf> = world.people[0].read(|rows| rows.all(None, 1).unwrap());
+    let pass = Pass::decode(&passes[0].given[0]).unwrap();
+    let from = PeerName("removed".into());
+    let deposit = |world: &mut World| {
+        let nonce = world.nonce_at(0, &from);
+        let request = pass.deposit(&nonce, world.now.day(), world.now.plus_days(1), false, &[1; 600]);
+        Answer::decode(&world.ask_relay(0, &from, request).unwrap()).unwrap()
+    };
+    let is_refused = |answer: Answer| matches!(answer, Answer::Refused(Refusal { reason: Reason::Revoked, .. }));
+    assert!(matches!(deposit(&mut world), Answer::Custody(_)), "a pass that opens nothing");
+    let account = world.people[0].account();
+    world.act(1, Command::ContactRemove { account });
+    world.run_for(60_000);
+    assert!(is_refused(deposit(&mut world)));
+    world.put_relay_back(0, before);
+    assert!(matches!(deposit(&mut world), Answer::Custody(_)), "nobody told it again yet");
+    world.run_for(20 * 60_000);
+    assert!(is_refused(deposit(&mut world)));
 }
 
 #[test]

@@ -277,7 +277,8 @@ impl App {
         }
         let mut pool = self.pool(w)?;
         let renewed = pool.rotate(w.now, w.rng);
-        let gone = if doubt.is_none() { pool.delete_expired(true, w.now) } else { Vec::new() };
+        let read = doubt.is_none() && self.mailboxes_read(w)?;
+        let gone = pool.delete_expired(read, w.now);
         if renewed || !gone.is_empty() {
             w.put(&OwnPool { pool: pool.to_stored() })?;
         }

@@ -26,7 +26,9 @@ use kith_protocol::{
         WelcomeError, seal_kept,
     },
 };
-use kith_store::table::{DueWhat, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, RelayQuestion, RelayStanding};
+use kith_store::table::{
+    DueWhat, EndedGrant, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, RelayQuestion, RelayStanding, Told,
+};
 use rand_core::Rng as _;
 
 /// How often a mailbox is read although nothing woke us, in milliseconds.
@@ -37,7 +39,7 @@ const AGAIN_FIRST_MS: u64 = 2_000;
 const AGAIN_LONGEST_MS: u64 = 5 * 60_000;
 /// When a relay that refuses is asked again, in milliseconds.
 const REFUSED_AGAIN_MS: u64 = 60 * 60_000;
-/// Questions to a relay that is left before it is forgotten here although it did not answer.
+/// Questions without an answer to a relay that was let go, before it may be forgotten here all the same.
 const LEAVE_TRIES: u32 = 8;
 /// Relays that hold mail for one device.
 const OWN_MAX: usize = limits::MAILBOXES_MAX;
@@ -80,6 +82,11 @@ impl App {
         }
         let all = self.own_relays(w)?;
         let known = all.iter().find(|own| own.relay == card.relay).cloned();
+        let kept = |own: &&OwnRelay| own.standing != RelayStanding::Leaving && own.relay != card.relay;
+        if all.iter().filter(kept).count() >= OWN_MAX {
+            let message = format!("{OWN_MAX} relays hold this account's mail: that is as many as contacts are told");
+            return Err(UserError::new(Code::Conflict, message).hint("kith relay remove RELAY").into());
+        }
         let Some((peer, addresses)) = place_of(&card) else {
             if let Some(own) = known.filter(|own| own.standing != RelayStanding::Leaving) {
                 return Ok(relay_outcome(w, &own, false));
@@ -95,7 +102,7 @@ impl App {
             if matches!(own.standing, RelayStanding::Leaving | RelayStanding::Refused | RelayStanding::WrongKey) {
                 // What it said before is no answer to this.
                 own.standing = RelayStanding::New;
-                (own.registered, own.detail) = (None, None);
+                (own.registered, own.detail, own.left_at) = (None, None, None);
             }
             let stuck = own.standing != RelayStanding::Ready;
             (own.peer, own.addresses) = (peer, addresses);
@@ -107,10 +114,6 @@ impl App {
             }
             let own = w.get::<OwnRelay>(&OwnRelay::key_of(own.number))?.unwrap_or(own);
             return Ok(relay_outcome(w, &own, changed));
-        }
-        if all.len() >= OWN_MAX {
-            let message = format!("{OWN_MAX} relays hold this account's mail: that is as many as contacts are told");
-            return Err(UserError::new(Code::Conflict, message).hint("kith relay remove RELAY").into());
         }
         let mut counters = w.counters()?;
         counters.relay += 1;
@@ -129,13 +132,14 @@ impl App {
             standing: RelayStanding::New,
             detail: None,
             since: w.now,
+            left_at: None,
             answered_at: None,
             challenge: [0; 16],
             welcomed: false,
             open: false,
             registered: None,
             stranger: 0,
-            revoke: Vec::new(),
+            ended: Vec::new(),
             after: 0,
             unread: true,
             read_at: None,
@@ -154,7 +158,8 @@ impl App {
         Ok(relay_outcome(w, &own, true))
     }
 
-    /// Lets a relay go: contacts are told, what lies there is read, then it forgets the mailbox.
+    /// Lets a relay go: contacts are told, and what those who are asleep leave there meanwhile is read. It forgets the mailbox
+    /// only when nobody puts its receipts to the test any more, or would have it accused for what it forgot at our word.
     pub(super) fn relay_remove(&self, w: &mut Work<'_>, relay: &RelayId) -> Result<Outcome, Halt> {
         let Some(mut own) = self.own_relays(w)?.into_iter().find(|own| own.relay == *relay) else {
             let message = "no such relay holds this account's mail";
@@ -167,6 +172,7 @@ impl App {
             self.forget_relay(w, &own)?;
         } else {
             own.standing = RelayStanding::Leaving;
+            own.left_at = Some(w.now);
             own.failures = 0;
             own.unread = true;
             own.due_at = w.now;
@@ -225,6 +231,7 @@ impl App {
         own.failures = 0;
         own.after = 0;
         own.unread = true;
+        tell_again(own);
         if let Some(mut known) = w.get::<KnownRelay>(&KnownRelay::key_of(&own.relay, &own.peer))? {
             known.quiet_until = Timestamp::from_millis(0);
             known.failures = 0;
@@ -312,7 +319,14 @@ impl App {
             return Ok(Some(Step::Hello));
         }
         if own.standing == RelayStanding::Leaving {
-            return Ok(Some(if own.unread { Step::Fetch } else { Step::Leave }));
+            let over = own.left_at.is_none_or(|at| at > w.now || w.now.millis_since(at) >= limits::COLLECTED_MS);
+            return Ok(if own.unread {
+                Some(Step::Fetch)
+            } else if over {
+                Some(Step::Leave)
+            } else {
+                has_news(own).then_some(Step::Revoke)
+            });
         }
         // What lies there is read first: a relay that takes nothing more still gives it.
         if own.unread && own.registered.is_some() {
@@ -321,7 +335,7 @@ impl App {
         if own.registered != Some(w.now.day()) {
             return Ok(Some(Step::Register));
         }
-        if !own.revoke.is_empty() {
+        if has_news(own) {
             return Ok(Some(Step::Revoke));
         }
         let record = w.get::<OwnRecord>(&OwnRecord::only())?;
@@ -343,10 +357,13 @@ impl App {
                 OwnerAsk::Register { token: own.token, first, tags }
             }
             Step::Revoke => {
-                let ended = own.revoke.iter().take(limits::REVOKED_MAX);
-                OwnerAsk::Revoke {
-                    grants: ended.map(|(serial, until)| Revoked { serial: *serial, until: *until }).collect(),
-                }
+                own.ended.retain(|ended| ended.until > w.now);
+                let news = own.ended.iter_mut().filter(|ended| ended.told != Told::Yes).take(limits::REVOKED_MAX);
+                let grants = news.map(|ended| {
+                    ended.told = Told::Asked;
+                    Revoked { serial: ended.serial, until: ended.until }
+                });
+                OwnerAsk::Revoke { grants: grants.collect() }
             }
             Step::Fetch => OwnerAsk::Fetch { after: own.after },
             Step::Keep => {
@@ -388,6 +405,7 @@ impl App {
             Said::NewNonce => {
                 // The relay started anew: perhaps from an old copy.
                 (own.welcomed, own.after, own.unread) = (false, 0, true);
+                tell_again(&mut own);
                 own.failures = own.failures.saturating_add(1);
                 if own.failures > 3 {
                     return self.no_answer(w, own, "it does not take its own nonce");
@@ -414,7 +432,7 @@ impl App {
             Answer::Welcome(bytes) => self.welcomed(w, own, &bytes),
             Answer::Registered(registered) => self.registered(w, own, registered),
             Answer::Done if step == Step::Revoke as u8 => {
-                own.revoke.drain(..own.revoke.len().min(limits::REVOKED_MAX));
+                told(&mut own);
                 self.drive(w, own)
             }
             Answer::Done if step == Step::Keep as u8 => {
@@ -463,6 +481,7 @@ impl App {
         if registered.new {
             // Whatever it held before is gone, and some were told there that nobody has a mailbox: they get new passes.
             own.kept = 0;
+            tell_again(&mut own);
             self.forget_grants(w, own.number)?;
             own.offered = false;
         }
@@ -524,13 +543,15 @@ impl App {
                 own.due_at = w.now.plus_millis(again);
                 self.put_relay(w, &own)
             }
-            Reason::Revoked if step == Step::Revoke as u8 => {
-                own.revoke.clear();
+            Reason::NoRoom | Reason::RelayFull if step == Step::Revoke as u8 => {
+                let name = self.relay_name(w, &own.relay)?;
+                let message = format!("{name} remembers no more ended passes: who was removed may leave mail there");
+                self.alert(w, "relay_passes_full", message, "kith relay remove RELAY, and add it again next month")?;
+                told(&mut own);
                 self.drive(w, own)
             }
-            _ if step == Step::Prekeys as u8 || step == Step::Revoke as u8 => {
+            _ if step == Step::Prekeys as u8 => {
                 own.prekeys = limits::POOL_KEYS_LOW as u64;
-                own.revoke.clear();
                 self.drive(w, own)
             }
             reason => {
@@ -550,7 +571,7 @@ impl App {
     ) -> Result<(), Halt> {
         if own.standing == RelayStanding::Leaving {
             own.failures = own.failures.saturating_add(1);
-            if own.failures >= LEAVE_TRIES {
+            if is_lost(&own, w.now) {
                 return self.forget_relay(w, &own);
             }
         } else {
@@ -569,8 +590,7 @@ impl App {
         // Many owners of one relay do not come back at one moment.
         let pause = pause - pause / 4 + w.rng.next_u64() % (pause / 2).max(1);
         let standing = if own.registered.is_none() { own.standing } else { RelayStanding::Unreachable };
-        let failures = own.failures;
-        if own.standing == RelayStanding::Leaving && failures >= LEAVE_TRIES {
+        if own.standing == RelayStanding::Leaving && is_lost(&own, w.now) {
             return self.forget_relay(w, &own);
         }
         if own.standing != RelayStanding::Leaving {
@@ -613,6 +633,16 @@ impl App {
         self.drive(w, own)
     }
 
+    /// Whether everything was read lately that waits at relays of ours, but for those that are silent for days.
+    pub(super) fn mailboxes_read(&self, w: &Work<'_>) -> Result<bool, Halt> {
+        let read = |own: &OwnRelay| {
+            let lately = own.read_at.is_some_and(|at| at <= w.now && w.now.millis_since(at) < 2 * POLL_MS);
+            own.welcomed && !own.unread && lately
+        };
+        let silent = |own: &OwnRelay| own.answered_at.is_none_or(|at| w.now.millis_since(at) >= GONE_MS);
+        Ok(self.own_relays(w)?.iter().all(|own| own.registered.is_none() || silent(own) || read(own)))
+    }
+
     /// Reads all mailboxes from their beginning: there is room for what was left there before.
     pub(super) fn read_anew(&self, w: &mut Work<'_>) -> Result<(), Halt> {
         for mut own in self.own_relays(w)? {
@@ -637,8 +667,7 @@ impl App {
     pub(super) fn new_stranger_grants(&self, w: &mut Work<'_>) -> Result<(), Halt> {
         for mut own in self.own_relays(w)? {
             if own.stranger != 0 {
-                let ended = (own.stranger, grant_end(w.now));
-                own.revoke.push(ended);
+                own.ended.push(EndedGrant { serial: own.stranger, until: grant_end(w.now), told: Told::No });
                 own.stranger = new_serial(w);
                 own.due_at = w.now;
                 self.put_relay(w, &own)?;
@@ -651,12 +680,34 @@ impl App {
     pub(super) fn end_grant(&self, w: &mut Work<'_>, relay: u64, serial: u64, until: Timestamp) -> Result<(), Halt> {
         let Some(mut own) = w.get::<OwnRelay>(&OwnRelay::key_of(relay))? else { return Ok(()) };
         if until > w.now {
-            own.revoke.push((serial, until));
+            own.ended.push(EndedGrant { serial, until, told: Told::No });
             own.due_at = own.due_at.min(w.now.plus_millis(1_000));
             self.put_relay(w, &own)?;
         }
         Ok(())
     }
+}
+
+/// Whether a relay has yet to hear of grants that ended.
+fn has_news(own: &OwnRelay) -> bool {
+    own.ended.iter().any(|ended| ended.told != Told::Yes)
+}
+
+/// What the question under way said of ended grants was carried out.
+fn told(own: &mut OwnRelay) {
+    own.ended.iter_mut().filter(|ended| ended.told == Told::Asked).for_each(|ended| ended.told = Told::Yes);
+}
+
+/// A relay that may have been put back to an old copy hears of all ended grants once more.
+fn tell_again(own: &mut OwnRelay) {
+    own.ended.iter_mut().for_each(|ended| ended.told = Told::No);
+}
+
+/// Whether a relay that was let go is given up: it does not answer, and its time is over or it was silent for days.
+fn is_lost(own: &OwnRelay, now: Timestamp) -> bool {
+    let over = own.left_at.is_none_or(|at| at > now || now.millis_since(at) >= limits::COLLECTED_MS);
+    let silent = own.answered_at.is_none_or(|at| at > now || now.millis_since(at) >= GONE_MS);
+    own.failures >= LEAVE_TRIES && (over || silent)
 }
 
 /// Whether mail may be left at a relay of ours: it was registered at, and heard of within three days.

@@ -57,7 +57,7 @@ pub enum RelayStanding {
     Refused,
     /// Another key answers there.
     WrongKey,
-    /// It is told to forget the mailbox.
+    /// It was let go: read for a while longer, then told to forget the mailbox.
     Leaving,
 }
 
@@ -70,6 +70,28 @@ pub struct RelayQuestion {
     pub number: u16,
     /// When it counts as lost.
     pub lease_until: Timestamp,
+}
+
+/// A grant of ours that ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedGrant {
+    /// Its number.
+    pub serial: u64,
+    /// When it would have ended by itself.
+    pub until: Timestamp,
+    /// Whether the relay knows.
+    pub told: Told,
+}
+
+/// How far the word of an ended grant got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// It is still to be said.
+    No,
+    /// It is part of the question under way.
+    Asked,
+    /// The relay acts on it.
+    Yes,
 }
 
 /// A relay that holds this device's mail.
@@ -95,6 +117,8 @@ pub struct OwnRelay {
     pub detail: Option<String>,
     /// When it was added.
     pub since: Timestamp,
+    /// When it was let go, if it was.
+    pub left_at: Option<Timestamp>,
     /// When it last answered.
     pub answered_at: Option<Timestamp>,
     /// Its challenge, while it is asked who it is.
@@ -107,8 +131,8 @@ pub struct OwnRelay {
     pub registered: Option<Day>,
     /// The grant that strangers have: its number.
     pub stranger: u64,
-    /// Grants to be ended: number and when they would end by themselves.
-    pub revoke: Vec<(u64, Timestamp)>,
+    /// Grants that ended before their time; kept until then, since a relay put back to an old copy has to be told again.
+    pub ended: Vec<EndedGrant>,
     /// The place behind which the mailbox is read next.
     pub after: u64,
     /// Something may wait there.

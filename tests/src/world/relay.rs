@@ -7,7 +7,7 @@ use kith_node::{
 use kith_protocol::{
     RelayId, Timestamp,
     crypto::{Secret, sign::SigningKey},
-    mailbox::{Answer, Page, Reason, Refusal, RelayCard},
+    mailbox::{Answer, Hello, Nonce, Page, Reason, Refusal, RelayCard, Welcome},
 };
 use kith_store::{Disk, MemoryDisk, Store, Unlock, mailbox::MailboxStore};
 use rand_chacha::{
@@ -304,6 +304,17 @@ impl Relay {
             }
             _ => answer,
         }
+    }
+}
+
+impl super::World {
+    /// The nonce that a relay has for somebody.
+    pub fn nonce_at(&mut self, relay: usize, from: &PeerName) -> Nonce {
+        let hello = Hello { challenge: [7; 16] };
+        let Ok(Answer::Welcome(bytes)) = Answer::decode(&self.ask_relay(relay, from, hello.encode()).unwrap()) else {
+            panic!("no welcome")
+        };
+        Welcome::verify(&bytes, &self.relays[relay].id(), &hello, &self.relays[relay].peer().0).unwrap().nonce
     }
 }
 
