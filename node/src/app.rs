@@ -29,6 +29,7 @@ mod run;
 mod scan;
 mod seal;
 mod send;
+mod tend;
 mod work;
 
 pub use command::{Command, Outcome, Reply};

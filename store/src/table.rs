@@ -25,8 +25,8 @@ pub use network::{HeldRecord, LearnedPeer};
 pub use outbox::{Cargo, Deposited, Due, DueWhat, Left, Outbox, OutboxOf, OutboxState, ReceiptsOf};
 pub use own::{FirstSeen, OneTimeRow, OwnCertificates, OwnEmptied, OwnIdentity, OwnPool, OwnProfile, SessionsRow};
 pub use relay::{
-    EndedGrant, GivenGrant, Granted, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, PassesOf, RelayQuestion, RelayStanding,
-    Told,
+    EndedGrant, GivenGrant, Granted, KnownRelay, OwnRecord, OwnRelay, OwnRelayPool, PassesOf, RelayQuestion,
+    RelayStanding, Told,
 };
 pub use setting::Setting;
 

@@ -2,6 +2,7 @@
 
 mod ledger;
 mod links;
+mod pair;
 mod person;
 mod relay;
 

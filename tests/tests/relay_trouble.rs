@@ -12,57 +12,10 @@ use kith_protocol::{
     mailbox::{Answer, Class, MailboxKey, Pass, Reason, Terms},
 };
 use kith_store::{Rows as _, table::OwnRelay};
-use kith_tests::world::{Kind, Trap, Weather, World};
+use kith_tests::world::{Kind, Trap, World};
 
 const HOUR: u64 = 60 * 60_000;
 const DAY: u64 = 24 * HOUR;
-
-/// Two people who reach each other through relays alone, at these relays each.
-fn world(places: [&[usize]; 2]) -> World {
-    let mut world = World::new(1, 2, Weather::fine());
-    world.relays_only = true;
-    world.add_relays(1 + places.iter().flat_map(|of| of.iter().copied()).max().unwrap());
-    for (who, of) in places.iter().enumerate() {
-        of.iter().for_each(|relay| world.use_relay(who, *relay));
-    }
-    world.run_for(10_000);
-    for person in &world.people {
-        assert!(person.relays().iter().all(|r| r.state == RelayState::Ready), "{:?}", person.relays());
-    }
-    world
-}
-
-fn add(world: &mut World, who: usize, other: usize) {
-    let code_or_link = world.people[other].link();
-    world.act(who, Command::ContactAdd { code_or_link, name: Some(format!("p{other}")) });
-}
-
-/// Two who know each other, and wrote; the second one sleeps.
-fn friends(places: [&[usize]; 2]) -> World {
-    let mut world = world(places);
-    add(&mut world, 0, 1);
-    add(&mut world, 1, 0);
-    world.run_for(60_000);
-    for (from, to) in [(0, 1), (1, 0)] {
-        world.send(from, to, "hello");
-        world.run_for(60_000);
-        assert_eq!(newest(&world, from).0, DeliveryState::Delivered);
-    }
-    world.sleep(1);
-    world
-}
-
-/// State, reason and steps of the newest own message.
-fn newest(world: &World, who: usize) -> (DeliveryState, String, String) {
-    let why = world.people[who].why_all().pop().unwrap();
-    let to = &why.recipients[0];
-    let steps = to.steps.iter().map(|s| s.what.clone()).collect::<Vec<_>>().join("\n");
-    (to.state, to.error.clone().unwrap_or_default(), steps)
-}
-
-fn name(world: &World, relay: usize) -> String {
-    world.relays[relay].id().to_string()[..8].to_owned()
-}
 
 /// Envelopes that people's relays say they hold for them.
 fn held(world: &World, who: usize) -> Vec<u64> {
@@ -80,19 +33,19 @@ fn r_out_9_two_people_at_different_relays_who_are_never_on_together_meet() {
 }
 
 fn meet(places: [&[usize]; 2]) {
-    let mut world = world(places);
+    let mut world = World::pair_at(places);
     let [first, second] = places.map(|of| of[0]);
     world.sleep(1);
     let link = world.people[1].link();
     assert!(link.contains(&world.relays[second].peer().0), "the link names the relay: {link}");
-    add(&mut world, 0, 1);
+    world.add_contact(0, 1);
     world.run_for(10_000);
     world.send(0, 1, "hello, stranger");
     world.run_for(60_000);
-    let (state, _, story) = newest(&world, 0);
+    let (state, story) = (world.state(0), world.story(0));
     assert_eq!(state, DeliveryState::Stored, "{story}");
-    assert!(story.contains("holds it until") && story.contains(&name(&world, second)), "{story}");
-    assert!(first == second || !story.contains(&name(&world, first)), "{story}");
+    assert!(story.contains("holds it until") && story.contains(&world.relay_name(second)), "{story}");
+    assert!(first == second || !story.contains(&world.relay_name(first)), "{story}");
     world.sleep(0);
     world.run_for(HOUR);
 
@@ -104,20 +57,20 @@ fn meet(places: [&[usize]; 2]) {
     world.run_for(10_000);
     world.send(1, 0, "hello, friend");
     world.run_for(60_000);
-    let (state, _, story) = newest(&world, 1);
+    let (state, story) = (world.state(1), world.story(1));
     assert_eq!(state, DeliveryState::Stored, "{story}");
-    assert!(story.contains(&name(&world, first)), "{story}");
+    assert!(story.contains(&world.relay_name(first)), "{story}");
     world.sleep(1);
     world.run_for(HOUR);
 
     world.wake(0);
     world.run_for(60_000);
     assert_eq!(world.people[0].shown().len(), 1, "the answer came");
-    assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "and its receipt");
+    assert_eq!(world.state(0), DeliveryState::Delivered, "and its receipt");
     world.sleep(0);
     world.wake(1);
     world.run_for(60_000);
-    assert_eq!(newest(&world, 1).0, DeliveryState::Delivered);
+    assert_eq!(world.state(1), DeliveryState::Delivered);
     world.ledger.check(1, &world.people);
 }
 
@@ -132,27 +85,28 @@ fn what_a_relay_answers_to_a_deposit_is_told_and_another_relay_or_a_later_hour_i
         (Reason::Storage, "reports errors of its disk"),
     ];
     for (reason, words) in words {
-        let mut world = friends([&[0, 1], &[0, 1]]);
+        let mut world = World::friends_at([&[0, 1], &[0, 1]]);
+        world.sleep(1);
         world.relays[0].refuses = Some((Kind::Deposit, reason));
         world.send(0, 1, "one relay takes it");
         world.run_for(60_000);
-        let (state, _, story) = newest(&world, 0);
+        let (state, story) = (world.state(0), world.story(0));
         assert_eq!(state, DeliveryState::Stored, "{reason:?}: {story}");
-        assert!(story.contains(&format!("{}) {words}", name(&world, 0))), "{reason:?}: {story}");
+        assert!(story.contains(&format!("{}) {words}", world.relay_name(0))), "{reason:?}: {story}");
 
         world.relays[1].refuses = Some((Kind::Deposit, reason));
         world.send(0, 1, "nobody takes it");
         world.run_for(60_000);
-        let (state, error, story) = newest(&world, 0);
+        let (state, error, story) = (world.state(0), world.reason(0), world.story(0));
         assert!(state < DeliveryState::Stored, "{reason:?}: {story}");
         assert!(error.contains(words), "{reason:?}: {error}\n{story}");
 
         world.relays.iter_mut().for_each(|relay| relay.refuses = None);
         world.run_for(7 * HOUR);
-        assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{reason:?}: {}", newest(&world, 0).2);
+        assert_eq!(world.state(0), DeliveryState::Stored, "{reason:?}: {}", world.story(0));
         world.wake(1);
         world.run_for(60_000);
-        assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{reason:?}: {}", newest(&world, 0).2);
+        assert_eq!(world.state(0), DeliveryState::Delivered, "{reason:?}: {}", world.story(0));
         world.ledger.check(1, &world.people);
     }
 }
@@ -160,7 +114,8 @@ fn what_a_relay_answers_to_a_deposit_is_told_and_another_relay_or_a_later_hour_i
 #[test]
 fn a_grant_that_a_relay_takes_no_longer_is_replaced_and_nothing_is_asked_for_ever() {
     for reason in [Reason::Revoked, Reason::WrongGrant, Reason::UnknownTag, Reason::TooLarge] {
-        let mut world = friends([&[0, 1], &[0, 1]]);
+        let mut world = World::friends_at([&[0, 1], &[0, 1]]);
+        world.sleep(1);
         world.relays.iter_mut().for_each(|relay| relay.refuses = Some((Kind::Deposit, reason)));
         let (turns, requests) = (world.people[0].turns, world.relays[0].requests + world.relays[1].requests);
         world.send(0, 1, "nobody takes it");
@@ -173,7 +128,7 @@ fn a_grant_that_a_relay_takes_no_longer_is_replaced_and_nothing_is_asked_for_eve
         world.run_for(DAY);
         world.send(0, 1, "everybody takes it");
         world.run_for(HOUR);
-        assert!(world.run_until_settled(8 * DAY), "{reason:?}: {}", newest(&world, 0).2);
+        assert!(world.run_until_settled(8 * DAY), "{reason:?}: {}", world.story(0));
         world.ledger.check(1, &world.people);
     }
 }
@@ -181,10 +136,11 @@ fn a_grant_that_a_relay_takes_no_longer_is_replaced_and_nothing_is_asked_for_eve
 #[test]
 fn what_lies_at_a_relay_that_takes_nothing_any_more_is_read_all_the_same() {
     for reason in [Reason::Storage, Reason::Blocked, Reason::NoRoom, Reason::NotAdmitted] {
-        let mut world = friends([&[0], &[0]]);
+        let mut world = World::friends_at([&[0], &[0]]);
+        world.sleep(1);
         world.send(0, 1, "before it was full");
         world.run_for(60_000);
-        assert_eq!(newest(&world, 0).0, DeliveryState::Stored);
+        assert_eq!(world.state(0), DeliveryState::Stored);
         world.relays[0].refuses = Some((Kind::Register, reason));
         world.sleep(0);
         world.run_for(2 * DAY);
@@ -196,7 +152,7 @@ fn what_lies_at_a_relay_that_takes_nothing_any_more_is_read_all_the_same() {
         world.wake(0);
         world.run_for(2 * HOUR);
         assert!(world.people.iter().all(|person| person.relays()[0].state == RelayState::Ready));
-        assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{reason:?}: {}", newest(&world, 0).2);
+        assert_eq!(world.state(0), DeliveryState::Delivered, "{reason:?}: {}", world.story(0));
         world.ledger.check(1, &world.people);
     }
 }
@@ -210,7 +166,8 @@ fn a_relay_that_forgets_again_and_again_keeps_nobody_busy() {
         (Kind::Acknowledge, Reason::Nonce),
         (Kind::Deposit, Reason::Nonce),
     ] {
-        let mut world = friends([&[0], &[0]]);
+        let mut world = World::friends_at([&[0], &[0]]);
+        world.sleep(1);
         world.relays[0].refuses = Some((kind, reason));
         world.send(0, 1, "waits for better days");
         world.wake(1);
@@ -220,17 +177,18 @@ fn a_relay_that_forgets_again_and_again_keeps_nobody_busy() {
         let requests = world.relays[0].requests - before.1;
         assert!(turns < 10_000 && requests < 5_000, "{kind:?} {reason:?}: {turns} turns, {requests} requests in a day");
         world.relays[0].refuses = None;
-        assert!(world.run_until_settled(DAY), "{kind:?} {reason:?}: {}", newest(&world, 0).2);
+        assert!(world.run_until_settled(DAY), "{kind:?} {reason:?}: {}", world.story(0));
         world.ledger.check(1, &world.people);
     }
 }
 
 #[test]
 fn what_is_held_back_from_somebody_with_two_histories_costs_nothing_while_it_lies_at_a_relay() {
-    let mut world = friends([&[0], &[0]]);
+    let mut world = World::friends_at([&[0], &[0]]);
+    world.sleep(1);
     world.send(0, 1, "before anybody knew");
     world.run_for(60_000);
-    assert_eq!(newest(&world, 0).0, DeliveryState::Stored);
+    assert_eq!(world.state(0), DeliveryState::Stored);
     world.sleep(0);
     let account = world.people[1].account();
     world.people[0].doubts(&account);
@@ -243,7 +201,8 @@ fn what_is_held_back_from_somebody_with_two_histories_costs_nothing_while_it_lie
 
 #[test]
 fn who_answers_in_the_name_of_a_relay_cannot_have_it_accused() {
-    let mut world = friends([&[0], &[0]]);
+    let mut world = World::friends_at([&[0], &[0]]);
+    world.sleep(1);
     world.add_relays(1);
     world.relays[1].poses_as = Some(0);
     let impostor = world.relays[1].peer();
@@ -252,23 +211,26 @@ fn who_answers_in_the_name_of_a_relay_cannot_have_it_accused() {
     world.wake(0);
     world.send(0, 1, "by way of somebody between");
     world.run_for(60_000);
-    let (state, _, story) = newest(&world, 0);
+    let (state, story) = (world.state(0), world.story(0));
     assert_eq!(state, DeliveryState::Stored, "the relay itself signed: {story}");
     world.run_for(8 * DAY);
     let accused: Vec<_> = world.people[0].alerts().into_iter().filter(|a| a.code == "relay_broke_word").collect();
     assert_eq!(accused, [], "an honest relay is accused");
-    let (_, _, story) = newest(&world, 0);
-    assert!(story.contains(&format!("somebody else answers in the name of relay r0 ({}", name(&world, 0))), "{story}");
+    let story = world.story(0);
+    assert!(
+        story.contains(&format!("somebody else answers in the name of relay r0 ({}", world.relay_name(0))),
+        "{story}"
+    );
     world.wake(1);
     world.run_for(HOUR);
-    assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{}", newest(&world, 0).2);
+    assert_eq!(world.state(0), DeliveryState::Delivered, "{}", world.story(0));
     world.ledger.check(1, &world.people);
 }
 
 #[test]
 fn what_found_no_room_as_a_request_comes_once_it_is_accepted_on_the_same_connection() {
-    let mut world = world([&[0], &[0]]);
-    add(&mut world, 0, 1);
+    let mut world = World::pair_at([&[0], &[0]]);
+    world.add_contact(0, 1);
     world.run_for(10_000);
     for n in 0..25 {
         world.send(0, 1, &format!("stranger's text {n:02}"));
@@ -289,7 +251,8 @@ fn what_found_no_room_as_a_request_comes_once_it_is_accepted_on_the_same_connect
 fn a_relay_that_goes_in_the_middle_of_a_deposit_a_fetch_or_an_acknowledgement_loses_and_repeats_nothing() {
     for kind in [Kind::Deposit, Kind::Fetch, Kind::Acknowledge] {
         for carried_out in [false, true] {
-            let mut world = friends([&[0], &[0]]);
+            let mut world = World::friends_at([&[0], &[0]]);
+            world.sleep(1);
             let case = format!("{kind:?}, carried out: {carried_out}");
             if kind == Kind::Deposit {
                 world.relays[0].trap = Some(Trap { kind, carried_out });
@@ -297,7 +260,7 @@ fn a_relay_that_goes_in_the_middle_of_a_deposit_a_fetch_or_an_acknowledgement_lo
             world.send(0, 1, "through the middle");
             world.run_for(60_000);
             if kind != Kind::Deposit {
-                assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{case}");
+                assert_eq!(world.state(0), DeliveryState::Stored, "{case}");
                 world.sleep(0);
                 world.relays[0].trap = Some(Trap { kind, carried_out });
                 world.wake(1);
@@ -308,76 +271,15 @@ fn a_relay_that_goes_in_the_middle_of_a_deposit_a_fetch_or_an_acknowledgement_lo
             world.wake(0);
             world.run_for(HOUR);
             if kind == Kind::Deposit {
-                assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{case}: {}", newest(&world, 0).2);
+                assert_eq!(world.state(0), DeliveryState::Stored, "{case}: {}", world.story(0));
                 world.wake(1);
                 world.run_for(HOUR);
             }
-            assert_eq!(newest(&world, 0).0, DeliveryState::Delivered, "{case}: {}", newest(&world, 0).2);
+            assert_eq!(world.state(0), DeliveryState::Delivered, "{case}: {}", world.story(0));
             assert_eq!(held(&world, 1), [0], "{case}");
             world.ledger.check(1, &world.people);
         }
     }
-}
-
-#[test]
-fn r_out_13_a_relay_that_is_silent_for_days_is_named_and_replaced_and_taken_again_when_it_is_back() {
-    let mut world = friends([&[0, 1], &[0, 1]]);
-    world.wake(1);
-    world.crash_relay(0, None);
-    world.run_for(4 * DAY);
-    for person in &world.people {
-        let gone: Vec<_> = person.alerts().into_iter().filter(|alert| alert.code == "relay_gone").collect();
-        assert_eq!(gone.len(), 1, "{gone:?}");
-        assert!(gone[0].message.contains(&name(&world, 0)), "{gone:?}");
-    }
-    world.sleep(1);
-    world.send(0, 1, "elsewhere");
-    world.run_for(10 * 60_000);
-    let (state, _, story) = newest(&world, 0);
-    assert_eq!(state, DeliveryState::Stored, "{story}");
-    assert!(story.contains(&name(&world, 1)) && !story.contains(&name(&world, 0)), "{story}");
-    world.wake(1);
-    world.start_relay(0);
-    world.run_for(DAY);
-    world.sleep(1);
-    world.send(0, 1, "at both again");
-    world.run_for(10 * 60_000);
-    let (state, _, story) = newest(&world, 0);
-    assert_eq!(state, DeliveryState::Stored, "{story}");
-    assert!((0..2).all(|relay| story.contains(&format!("{}) holds it", name(&world, relay)))), "{story}");
-    world.wake(1);
-    world.run_for(HOUR);
-    assert_eq!(held(&world, 1), [0, 0], "deleted at both");
-    world.ledger.check(1, &world.people);
-}
-
-#[test]
-fn r_out_13_what_comes_to_a_relay_that_was_let_go_arrives_and_it_is_not_accused() {
-    let mut world = friends([&[1], &[0]]);
-    world.send(0, 1, "on its way");
-    world.run_for(60_000);
-    assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{}", newest(&world, 0).2);
-    // Neither the receipt nor the news of the move gets through to its sender.
-    world.crash_relay(1, None);
-    world.sleep(0);
-    world.wake(1);
-    world.run_for(5_000);
-    let old = world.relays[0].id();
-    world.act(1, Command::RelayRemove { relay: old });
-    world.run_for(60_000);
-    world.sleep(1);
-    world.wake(0);
-    world.send(0, 1, "where you were");
-    world.run_for(60_000);
-    assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{}", newest(&world, 0).2);
-    world.run_for(7 * DAY);
-    world.wake(1);
-    world.start_relay(1);
-    world.run_for(DAY);
-    let shown: Vec<_> = world.people[1].shown().into_iter().map(|m| m.body).collect();
-    assert!(shown.ends_with(&["on its way".into(), "where you were".into()]), "{shown:?}");
-    assert!(world.people[0].alerts().iter().all(|alert| alert.code != "relay_broke_word"));
-    assert!(world.people[0].why_all().iter().all(|why| why.recipients[0].state == DeliveryState::Delivered));
 }
 
 /// A hundred contacts of somebody take one-time keys, a hundred times each. Gives how many they got.
@@ -416,16 +318,16 @@ fn drain(world: &mut World, who: usize) -> usize {
 
 #[test]
 fn r_rly_9_after_a_drain_of_the_keys_a_first_message_still_comes_and_the_owner_fills_the_pool_again() {
-    let mut world = world([&[0], &[0]]);
+    let mut world = World::pair_at([&[0], &[0]]);
     world.run_for(10 * 60_000);
     assert_eq!(world.people[1].relays()[0].prekeys, limits::POOL_KEYS_MAX as u64);
     world.sleep(1);
     assert_eq!(drain(&mut world, 1), limits::POOL_KEYS_MAX, "all of them, none twice");
-    add(&mut world, 0, 1);
+    world.add_contact(0, 1);
     world.run_for(10_000);
     world.send(0, 1, "hello, without a key");
     world.run_for(60_000);
-    assert_eq!(newest(&world, 0).0, DeliveryState::Stored, "{}", newest(&world, 0).2);
+    assert_eq!(world.state(0), DeliveryState::Stored, "{}", world.story(0));
     world.wake(1);
     world.run_for(60_000);
     assert_eq!(world.people[1].shown().len(), 1, "the first message came");
@@ -439,6 +341,6 @@ fn r_rly_9_after_a_drain_of_the_keys_a_first_message_still_comes_and_the_owner_f
     let account = world.people[0].account();
     world.act(1, Command::ContactAccept { account });
     world.run_for(HOUR);
-    assert_eq!(newest(&world, 0).0, DeliveryState::Delivered);
+    assert_eq!(world.state(0), DeliveryState::Delivered);
     world.ledger.check(1, &world.people);
 }

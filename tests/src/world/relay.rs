@@ -9,7 +9,10 @@ use kith_protocol::{
     crypto::{Secret, sign::SigningKey},
     mailbox::{Answer, Hello, Nonce, Page, Reason, Refusal, RelayCard, Welcome},
 };
-use kith_store::{Disk, MemoryDisk, Store, Unlock, mailbox::MailboxStore};
+use kith_store::{
+    Disk, MemoryDisk, Store, Unlock,
+    mailbox::{MailboxStore, RelayStore as _},
+};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng},
@@ -98,6 +101,8 @@ pub struct Relay {
     pub poses_as: Option<usize>,
     /// In which request its power goes next.
     pub trap: Option<Trap>,
+    /// How far its clock is behind, in milliseconds.
+    pub behind_ms: u64,
     index: usize,
     disk: MemoryDisk,
     service: Option<Service>,
@@ -138,6 +143,7 @@ impl Relay {
             refuses: None,
             poses_as: None,
             trap: None,
+            behind_ms: 0,
             index,
             disk,
             service: None,
@@ -191,7 +197,15 @@ impl Relay {
         .unwrap()
     }
 
+    /// Envelopes that it holds.
+    pub fn holds(&self) -> u64 {
+        let disk = Disk::Memory(MemoryDisk::from_image(self.disk.image()));
+        let store = Store::open(disk, &unlock(), &mut seeded(0, self.index, 0)).unwrap();
+        MailboxStore::new(store).totals().unwrap().envelopes
+    }
+
     pub(super) fn start(&mut self, seed: u64, now: Timestamp, moment: Duration) {
+        let now = now.minus_millis(self.behind_ms);
         self.life += 1;
         self.service = Some(self.serve(self.disk.clone(), seed, now, moment));
         self.shadow = None;
@@ -233,6 +247,7 @@ impl Relay {
         now: Timestamp,
         moment: Duration,
     ) -> Option<(Vec<u8>, Vec<PeerName>)> {
+        let now = now.minus_millis(self.behind_ms);
         self.requests += 1;
         self.next += 1;
         let input =
@@ -308,6 +323,11 @@ impl Relay {
 }
 
 impl super::World {
+    /// A disk of a relay that never held anything.
+    pub fn empty_relay(&self) -> Vec<u8> {
+        Relay::create(0, self.seed).image()
+    }
+
     /// The nonce that a relay has for somebody.
     pub fn nonce_at(&mut self, relay: usize, from: &PeerName) -> Nonce {
         let hello = Hello { challenge: [7; 16] };
