@@ -28,7 +28,7 @@ pub(crate) fn prepare(disk: &Disk, header: &Header) -> Result<(), Error> {
 pub(crate) fn run(db: &Database, header: &Header, data_key: &Secret<32>, rng: &mut ChaCha20Rng) -> Result<(), Error> {
     let done = header.schema.saturating_sub(1) as usize;
     for (step, schema) in STEPS.iter().skip(done).zip(header.schema.saturating_add(1)..) {
-        crate::store::run(db, |txn| {
+        crate::store::run(db, redb::Durability::Immediate, |txn| {
             step(txn, data_key, rng)?;
             Header { schema, ..header.clone() }.write(txn)
         })?;

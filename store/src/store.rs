@@ -13,14 +13,20 @@ use crate::{
 use kith_protocol::crypto::Secret;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::CryptoRng;
-use redb::{Database, ReadableDatabase};
+use redb::{Database, Durability, ReadableDatabase};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Memory for cached pages, in bytes: the rows of an active profile fit, and a hundred stores fit into a test.
 const CACHE: usize = 32 << 20;
+
+/// Commits that are not synced, in a row.
+const UNSYNCED_MAX: u32 = 63;
 
 /// A sealed store, open; shared between threads by reference. One thread writes at a time, any number read.
 pub struct Store {
@@ -29,6 +35,8 @@ pub struct Store {
     keys: Arc<Keys>,
     rng: Mutex<ChaCha20Rng>,
     state: RwLock<State>,
+    /// Commits since the last one that was synced.
+    unsynced: AtomicU32,
 }
 
 enum State {
@@ -52,7 +60,7 @@ pub struct StoreInfo {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { disk, data_key: _, keys: _, rng: _, state: _ } = self;
+        let Self { disk, data_key: _, keys: _, rng: _, state: _, unsynced: _ } = self;
         write!(f, "Store({disk:?})")
     }
 }
@@ -82,7 +90,7 @@ impl Store {
         let wrapping = Wrapping::seal(&data_key, &id, unlock, stretching, rng)?;
         disk.establish(|draft| {
             let db = builder().create_with_backend(draft)?;
-            run(&db, |txn| {
+            run(&db, Durability::Immediate, |txn| {
                 txn.open_table(ROWS)?;
                 Header { schema: SCHEMA, id, wrapping }.write(txn)
             })?;
@@ -142,7 +150,7 @@ impl Store {
         // Nonces come from a generator of the store's own, seeded by every opening anew.
         let seed = Secret::<32>::random(rng);
         let rng = Mutex::new(ChaCha20Rng::from_seed(*seed.as_bytes()));
-        Self { disk, data_key, keys, rng, state: RwLock::new(State::Open(db)) }
+        Self { disk, data_key, keys, rng, state: RwLock::new(State::Open(db)), unsynced: AtomicU32::new(0) }
     }
 
     /// Lets another passphrase or key file open the store from now on; the old one no longer does.
@@ -159,7 +167,7 @@ impl Store {
     }
 
     fn rewrap(&self, unlock: &Unlock, stretching: &Stretching, rng: &mut impl CryptoRng) -> Result<(), Error> {
-        self.transact(|txn| {
+        self.transact(Durability::Immediate, |txn| {
             let header = Header::read(&txn.open_table(HEADERS)?)?;
             let wrapping = Wrapping::seal(&self.data_key, &header.id, unlock, stretching, rng)?;
             Header { wrapping, ..header }.write(txn)
@@ -200,8 +208,24 @@ impl Store {
     /// An error of `f` changes nothing. An error of the disk leaves the outcome unknown and stops all writing until
     /// [`Self::reopen`]; every later write gives `Stopped`.
     pub fn write<T>(&self, f: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<Committed<T>, Error> {
+        self.commit(Durability::Immediate, f)
+    }
+
+    /// Like [`Self::write`], but does not wait for the disk: a power cut takes the commit back whole, unless one that was
+    /// synced came after it. For rows that a start makes anew, and of which nothing that leaves the node says that they are
+    /// kept. One in 64 of them is synced, since the database reuses no page before.
+    pub fn write_forgettable<T>(&self, f: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<Committed<T>, Error> {
+        let synced = self.unsynced.load(Ordering::Relaxed) >= UNSYNCED_MAX;
+        self.commit(if synced { Durability::Immediate } else { Durability::None }, f)
+    }
+
+    fn commit<T>(
+        &self,
+        durability: Durability,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>,
+    ) -> Result<Committed<T>, Error> {
         let mut panicked = None;
-        let result = self.transact(|txn| {
+        let result = self.transact(durability, |txn| {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
             let mut tx = Tx { tree: txn.open_table(ROWS)?, keys: &self.keys, rng: &mut rng, failed: false };
             match catch_unwind(AssertUnwindSafe(|| f(&mut tx))) {
@@ -213,6 +237,10 @@ impl Store {
                 }
             }
         });
+        match durability {
+            Durability::None => self.unsynced.fetch_add(1, Ordering::Relaxed),
+            _ => self.unsynced.swap(0, Ordering::Relaxed),
+        };
         // The step's own panic goes on once its transaction is undone.
         if let Some(payload) = panicked {
             resume_unwind(payload);
@@ -270,9 +298,13 @@ impl Store {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn transact<T>(&self, f: impl FnOnce(&redb::WriteTransaction) -> Result<T, Error>) -> Result<T, Error> {
+    fn transact<T>(
+        &self,
+        durability: Durability,
+        f: impl FnOnce(&redb::WriteTransaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let result = match &*self.read_state() {
-            State::Open(db) => run(db, f),
+            State::Open(db) => run(db, durability, f),
             State::Stopped(_) => return Err(Error::Stopped),
         };
         if let Err(error) = &result
@@ -285,10 +317,15 @@ impl Store {
     }
 }
 
-/// Runs `f` in a transaction and commits it with the durability that all commits have.
-pub(crate) fn run<T>(db: &Database, f: impl FnOnce(&redb::WriteTransaction) -> Result<T, Error>) -> Result<T, Error> {
+/// Runs `f` in a transaction and commits it.
+pub(crate) fn run<T>(
+    db: &Database,
+    durability: Durability,
+    f: impl FnOnce(&redb::WriteTransaction) -> Result<T, Error>,
+) -> Result<T, Error> {
     guarded(|| {
-        let txn = db.begin_write()?;
+        let mut txn = db.begin_write()?;
+        txn.set_durability(durability).map_err(|_| Error::Bug("the database takes no such durability"))?;
         let value = f(&txn)?;
         txn.commit()?;
         Ok(value)

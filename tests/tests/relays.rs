@@ -40,6 +40,25 @@ fn r_out_11_r_out_12_a_month_of_mail_waits_at_two_relays_and_comes_once_in_order
 }
 
 #[test]
+fn a_connected_recipient_gets_a_message_through_a_relay_within_three_commits_and_two_round_trips() {
+    let mut world = World::friends_at([&[0], &[0]]);
+    world.run_for(HOUR);
+    let (sender, relay, recipient) = (world.people[0].syncs(), world.relays[0].syncs(), world.people[1].syncs());
+    let (requests, shown) = (world.relays[0].requests, world.texts(1).len());
+    world.send(0, 1, "how long does it take?");
+    let mut left = None;
+    while world.texts(1).len() == shown {
+        world.run_for(1);
+        if left.is_none() && world.relays[0].requests > requests {
+            left = Some(world.people[0].syncs() - sender);
+        }
+    }
+    let commits = [left.unwrap(), world.relays[0].syncs() - relay, world.people[1].syncs() - recipient];
+    assert_eq!(commits, [1, 1, 1], "syncs of sender, relay and recipient");
+    assert_eq!(world.relays[0].requests - requests, 2, "a deposit and a fetch");
+}
+
+#[test]
 fn a_first_message_to_a_descriptor_of_twenty_days_is_delivered_and_marked() {
     let mut world = World::pair_at([&[0], &[0]]);
     world.sleep(1);

@@ -228,7 +228,10 @@ impl App {
                 }
             }
         }
-        if grace_end(&row).is_none_or(|end| w.now >= end) {
+        if device.silent || grace_end(&row).is_none_or(|end| w.now >= end) {
+            if row.in_flight {
+                self.keep_silent(w, &device.device, true)?;
+            }
             self.deposit(w, &mut row, &contact)?;
         }
         self.plan_outbox(w, before, row)
@@ -303,6 +306,9 @@ impl App {
         }
         let before = row.due_at;
         row.in_flight = false;
+        if let Some(device) = &row.device {
+            self.keep_silent(w, device, matches!(outcome, DeliverOutcome::Unreachable { .. }))?;
+        }
         match outcome {
             DeliverOutcome::Accepted => self.taken(w, before, row),
             DeliverOutcome::Busy { retry_after_ms } => {

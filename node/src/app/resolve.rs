@@ -346,6 +346,7 @@ impl App {
             descriptor_seq: 0,
             bundle_seq: 0,
             heard_cannot_open_at: None,
+            silent: false,
             cannot_open_at: None,
             seen_at: None,
             revoked: false,
@@ -384,9 +385,18 @@ impl App {
         for device in row.devices {
             if let Some(device) = w.get::<Device>(&Device::key_of(&device))? {
                 self.wake(w, &device.account)?;
+                self.keep_silent(w, &device.device, false)?;
             }
         }
         Ok(())
+    }
+
+    /// Remembers whether a device answered in time when it was last tried directly.
+    pub(super) fn keep_silent(&self, w: &mut Work<'_>, device: &DeviceId, silent: bool) -> Result<(), Halt> {
+        match w.get::<Device>(&Device::key_of(device))? {
+            Some(device) if device.silent != silent => w.put(&Device { silent, ..device }),
+            _ => Ok(()),
+        }
     }
 
     /// Somebody new is connected and may know those we look for: lookups that wait are made now.

@@ -14,7 +14,7 @@ use crate::{
 };
 use kith_protocol::{DeviceId, EnvelopeId, Timestamp};
 use kith_store::{
-    Committed, Overlay, RawRows, Rows, Store, Writes,
+    Committed, Overlay, RawRows, Rows, Snapshot, Store, Tx, Writes,
     table::{Due, Idempotency, OwnProfile},
 };
 use std::{
@@ -106,8 +106,7 @@ impl Runner {
             None => latest_seen(&snapshot)?.unwrap_or(now),
         };
         self.app.watch_clock(before, now);
-        let mut batch =
-            Batch { overlay: Overlay::new(&snapshot), effects: Effects::default(), owed: Vec::new(), done: Vec::new() };
+        let mut batch = Batch::over(&snapshot);
         let mut refusals = Vec::new();
         if self.last.is_some_and(|last| now.plus_millis(CLOCK_BACK_MS) < last) {
             batch.optional(now, &mut self.rng, |w| self.app.clock_went_back(w))?;
@@ -157,15 +156,16 @@ impl Runner {
             batch.optional(now, &mut self.rng, |w| self.app.acknowledge(w, &done))?;
         }
         let next_due = next_due(&batch.overlay)?;
-        let Batch { overlay, effects, .. } = batch;
+        let Batch { overlay, effects, lasting, .. } = batch;
         let writes: Writes = overlay.into_writes();
         let effects = if writes.is_empty() {
             self.store.replay(|_| Ok(effects))?
         } else {
-            self.store.write(|tx| {
+            let apply = |tx: &mut Tx<'_>| {
                 tx.apply(&writes)?;
                 Ok(effects)
-            })?
+            };
+            if lasting { self.store.write(apply)? } else { self.store.write_forgettable(apply)? }
         };
         self.last = Some(now);
         self.failures = 0;
@@ -207,9 +207,16 @@ struct Batch<'s> {
     effects: Effects,
     owed: Vec<Owed>,
     done: Vec<EnvelopeId>,
+    /// Some of it has to be on disk before anything is let out.
+    lasting: bool,
 }
 
-impl Batch<'_> {
+impl<'s> Batch<'s> {
+    fn over(snapshot: &'s Snapshot) -> Self {
+        let overlay = Overlay::new(snapshot);
+        Self { overlay, effects: Effects::default(), owed: Vec::new(), done: Vec::new(), lasting: false }
+    }
+
     /// Works out a step without which the batch is still right: if it fails by itself, it is left out.
     fn optional(
         &mut self,
@@ -237,6 +244,7 @@ impl Batch<'_> {
         let mut w = Work::new(&self.overlay, now, rng);
         work(&mut w)?;
         let step = w.finish();
+        self.lasting |= !step.forgettable && !step.writes.is_empty();
         self.overlay.apply(step.writes);
         self.effects.absorb(step.effects);
         self.owed.extend(step.owed);

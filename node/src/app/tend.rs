@@ -92,9 +92,16 @@ impl App {
 
     /// A relay says that something waits.
     pub(super) fn woken(&self, w: &mut Work<'_>, peer: &str) -> Result<(), Halt> {
+        let mut only_reads = true;
         for mut own in self.own_relays(w)?.into_iter().filter(|own| own.peer == peer) {
             own.unread = true;
+            let asking = own.question.is_some_and(|q| w.now < q.lease_until);
+            only_reads &= asking || self.next_step(w, &own)? == Some(Step::Fetch);
             self.drive(w, own)?;
+        }
+        if only_reads {
+            // A start reads every mailbox, whatever the rows say.
+            w.forgettable();
         }
         Ok(())
     }

@@ -37,6 +37,7 @@ pub struct Step {
     pub(super) effects: Effects,
     pub(super) owed: Vec<Owed>,
     pub(super) done: Vec<EnvelopeId>,
+    pub(super) forgettable: bool,
 }
 
 /// One step in the making.
@@ -45,6 +46,7 @@ pub struct Work<'a> {
     effects: Effects,
     owed: Vec<Owed>,
     done: Vec<EnvelopeId>,
+    forgettable: bool,
     /// The moment of the step.
     pub now: Timestamp,
     /// Where chance comes from.
@@ -54,12 +56,14 @@ pub struct Work<'a> {
 impl<'a> Work<'a> {
     /// Starts a step over what is committed and what earlier steps of the batch wrote.
     pub fn new(batch: &'a Overlay<'a>, now: Timestamp, rng: &'a mut Rng) -> Self {
-        Self { rows: Draft::new(batch), effects: Effects::default(), owed: Vec::new(), done: Vec::new(), now, rng }
+        let rows = Draft::new(batch);
+        Self { rows, effects: Effects::default(), owed: Vec::new(), done: Vec::new(), forgettable: false, now, rng }
     }
 
     /// Ends the step.
     pub fn finish(self) -> Step {
-        Step { writes: self.rows.into_writes(), effects: self.effects, owed: self.owed, done: self.done }
+        let Self { rows, effects, owed, done, forgettable, .. } = self;
+        Step { writes: rows.into_writes(), effects, owed, done, forgettable }
     }
 
     /// Reads one row.
@@ -86,6 +90,12 @@ impl<'a> Work<'a> {
     /// The effects so far.
     pub fn effects(&mut self) -> &mut Effects {
         &mut self.effects
+    }
+
+    /// What the step writes is made anew by a start, and nothing it lets out says that it is kept: the disk is not waited
+    /// for if all of the batch is so.
+    pub fn forgettable(&mut self) {
+        self.forgettable = true;
     }
 
     /// An envelope of a mailbox is dealt with: acknowledged at the end of the batch, together with the others.

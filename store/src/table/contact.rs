@@ -135,6 +135,8 @@ pub struct Device {
     pub cannot_open_at: Option<Timestamp>,
     /// When a message of it last opened.
     pub seen_at: Option<Timestamp>,
+    /// It did not answer in time when it was last tried directly, and was not met since.
+    pub silent: bool,
     /// Revoked by its account: nothing is sent to it, nothing of it is believed.
     pub revoked: bool,
 }

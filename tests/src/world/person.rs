@@ -319,6 +319,11 @@ impl Person {
         store.close().unwrap();
     }
 
+    /// How often the disk was synced.
+    pub fn syncs(&self) -> u64 {
+        self.disk.counts().syncs
+    }
+
     /// Who the person is.
     pub fn me(&self) -> Me {
         self.read(|rows| query::me(rows).unwrap())

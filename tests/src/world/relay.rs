@@ -197,6 +197,11 @@ impl Relay {
         .unwrap()
     }
 
+    /// How often its disk was synced.
+    pub fn syncs(&self) -> u64 {
+        self.disk.counts().syncs
+    }
+
     /// Envelopes that it holds.
     pub fn holds(&self) -> u64 {
         let disk = Disk::Memory(MemoryDisk::from_image(self.disk.image()));
