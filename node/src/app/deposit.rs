@@ -393,7 +393,7 @@ impl App {
         Ok(())
     }
 
-    /// New passes to a device are known: what waits for it is left there.
+    /// New passes to a device are known: what waits for it is left there, also where an older pass was put off.
     pub(super) fn deposit_anew(&self, w: &mut Work<'_>, account: &AccountId, device: &DeviceId) -> Result<(), Halt> {
         for entry in w.rows().group::<OutboxOf>(account.as_bytes())? {
             let Some(mut row) = w.get::<Outbox>(&Outbox::key_of(entry.id))? else { continue };
@@ -403,6 +403,8 @@ impl App {
             }
             let before = row.due_at;
             row.due_at = w.now;
+            let put_off = row.deposits.iter_mut().filter(|d| matches!(d.left, Left::Later { .. }));
+            put_off.for_each(|deposited| deposited.left = Left::Spare);
             self.store_outbox(w, Some(before), &row)?;
         }
         Ok(())

@@ -21,7 +21,7 @@ use kith_protocol::{
     limits,
     mailbox::{MailboxKey, RelayCard},
 };
-use kith_store::table::{DueWhat, EndedGrant, KnownRelay, OwnRecord, OwnRelay, RelayStanding, Told};
+use kith_store::table::{Contact, DueWhat, EndedGrant, KnownRelay, OwnRecord, OwnRelay, RelayStanding, Told};
 use rand_core::Rng as _;
 
 /// Relays that hold mail for one device.
@@ -129,7 +129,8 @@ impl App {
     }
 
     /// Lets a relay go: contacts are told, and what those who are asleep leave there meanwhile is read. It forgets the mailbox
-    /// only when nobody puts its receipts to the test any more, or would have it accused for what it forgot at our word.
+    /// only when nobody puts its receipts to the test any more, or would have it accused for what it forgot at our word; at
+    /// once if there is nobody who could.
     pub(super) fn relay_remove(&self, w: &mut Work<'_>, relay: &RelayId) -> Result<Outcome, Halt> {
         let Some(mut own) = self.own_relays(w)?.into_iter().find(|own| own.relay == *relay) else {
             let message = "no such relay holds this account's mail";
@@ -142,7 +143,7 @@ impl App {
             self.forget_relay(w, &own)?;
         } else {
             own.standing = RelayStanding::Leaving;
-            own.left_at = Some(w.now);
+            own.left_at = (!w.rows().every::<Contact>()?.is_empty()).then_some(w.now);
             own.failures = 0;
             own.unread = true;
             own.due_at = w.now;

@@ -117,7 +117,7 @@ pub struct OwnRelay {
     pub detail: Option<String>,
     /// When it was added.
     pub since: Timestamp,
-    /// When it was let go, if it was.
+    /// When it was let go, if it was, and somebody may still leave mail there.
     pub left_at: Option<Timestamp>,
     /// When it last answered.
     pub answered_at: Option<Timestamp>,
