@@ -176,7 +176,7 @@ fn r_out_10_a_receipt_that_ends_within_the_hour_is_none_and_one_of_a_slow_clock_
         assert_eq!(world.state(0), DeliveryState::Delivered, "{}", world.story(0));
         let detail = world.people[1].relays()[0].detail.clone().unwrap_or_default();
         assert!(detail.contains(&format!("{days} days off")), "{detail}");
-        assert!(world.run_until_settled(8 * DAY), "{:?}", world.people[1].waiting().len());
+        assert!(world.run_until_settled(8 * DAY), "{} wait", world.people[1].waiting().len());
         world.ledger.check(1, &world.people);
     }
 }

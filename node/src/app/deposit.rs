@@ -30,6 +30,8 @@ const AGAIN_LONGEST_MS: u64 = 10 * 60_000;
 const FULL_AGAIN_MS: u64 = 60 * 60_000;
 /// How long a relay's one-time key is waited for, in milliseconds.
 pub(super) const KEY_WAIT_MS: u64 = 5_000;
+/// Deposits in vain after which content that nobody confirms does with the copies that it has.
+const VAIN_TRIES: u32 = 6;
 /// Audits without an answer after which another relay gets the envelope too.
 const SILENT_MAX: u32 = 2;
 /// Relays tried for one envelope.
@@ -152,7 +154,10 @@ impl App {
             entry.tries = if held { 0 } else { entry.tries.saturating_add(1) };
             entry.left = left;
         }
-        if held && self.stored(w, &mut row, &deposited.relay)? {
+        if held {
+            self.stored(w, &mut row, &deposited.relay)?;
+        }
+        if self.is_done(w, &row)? {
             return self.forget_outbox_due(w, before, &row);
         }
         self.deposit(w, &mut row, &contact)?;
@@ -185,7 +190,7 @@ impl App {
                     _ => {
                         let name = self.relay_name(w, &relay)?;
                         self.note(w, row, &format!("{name} gave no receipt that holds"), NETWORK)?;
-                        Ok(later(w, FULL_AGAIN_MS))
+                        Ok(later(w, FULL_AGAIN_MS << deposited.tries.min(2)))
                     }
                 }
             }
@@ -249,13 +254,20 @@ impl App {
         Ok(left)
     }
 
-    /// A relay gave its word. Tells whether the row has done its work: content that nobody confirms is done when it lies
-    /// where it can.
-    fn stored(&self, w: &mut Work<'_>, row: &mut Outbox, relay: &RelayId) -> Result<bool, Halt> {
+    /// Whether a row has done its work: content that nobody confirms is done when it lies where it can.
+    fn is_done(&self, w: &Work<'_>, row: &Outbox) -> Result<bool, Halt> {
+        let (Some(device), Cargo::Content(_)) = (row.device, &row.cargo) else { return Ok(false) };
+        let held = row.deposits.iter().filter(|d| matches!(d.left, Left::Held { .. })).count();
+        let vain = |d: &&Deposited| d.tries >= VAIN_TRIES && matches!(d.left, Left::Later { .. } | Left::Spare);
+        let tried = held.saturating_add(row.deposits.iter().filter(vain).count());
+        Ok(held > 0 && tried >= limits::DEPOSITS.min(self.held_passes(w, &device)?.len()))
+    }
+
+    /// A relay gave its word.
+    fn stored(&self, w: &mut Work<'_>, row: &mut Outbox, relay: &RelayId) -> Result<(), Halt> {
         if let OutboxState::Sealed { envelope, expires } = &row.state {
             row.state = OutboxState::Stored { envelope: envelope.clone(), expires: *expires };
         }
-        let Some(device) = row.device else { return Ok(false) };
         let until = row.deposits.iter().find(|d| d.relay == *relay).and_then(|d| match &d.left {
             Left::Held { until, .. } => Some(*until),
             _ => None,
@@ -268,10 +280,8 @@ impl App {
             if !accepted {
                 self.change_delivery(w, row, |delivery| delivery.error = Some(super::outbox::NOT_ACCEPTED.to_owned()))?;
             }
-            return Ok(false);
         }
-        let held = row.deposits.iter().filter(|d| matches!(d.left, Left::Held { .. })).count();
-        Ok(held >= limits::DEPOSITS.min(self.held_passes(w, &device)?.len()))
+        Ok(())
     }
 
     /// An audit ended.
