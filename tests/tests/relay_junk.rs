@@ -132,6 +132,49 @@ fn crowd(relay: &Person, (idle, sockets, rude): (u64, u64, u64)) -> Crowd {
     crowd
 }
 
+/// A relay, and two who know each other and are never on together from now on.
+struct Scene {
+    relay: Person,
+    alice: Person,
+    bob: Person,
+    /// What each of them wrote.
+    written: [Vec<String>; 2],
+    links: [String; 2],
+}
+
+impl Scene {
+    async fn begin() -> Self {
+        let mut relay = Person::create("corner");
+        relay.relay = true;
+        relay.start().await;
+        let card = relay.card.clone().unwrap();
+        let (mut alice, mut bob) = (Person::create("alice"), Person::create("bob"));
+        for person in [&mut alice, &mut bob] {
+            person.start().await;
+            person.client().add_relay(&card).await.unwrap();
+        }
+        introduce(&alice, &bob).await;
+        let written = [vec!["hello".to_owned()], vec!["hello yourself".to_owned()]];
+        alice.comes_to(&alice.send(&bob, &written[0][0]).await, DeliveryState::Delivered).await;
+        bob.comes_to(&bob.send(&alice, &written[1][0]).await, DeliveryState::Delivered).await;
+        let links = [alice.link().await, bob.link().await];
+        bob.stop().await;
+        Self { relay, alice, bob, written, links }
+    }
+
+    /// Letters in both directions, through the relay.
+    async fn round(&mut self) {
+        let [from_alice, from_bob] = &mut self.written;
+        letters(&mut self.alice, &mut self.bob, from_alice).await;
+        letters(&mut self.bob, &mut self.alice, from_bob).await;
+    }
+
+    async fn end(mut self) {
+        self.alice.stop().await;
+        self.relay.stop().await;
+    }
+}
+
 /// One writes while the other is off; then the other reads while the first is off.
 async fn letters(writer: &mut Person, reader: &mut Person, written: &mut Vec<String>) {
     assert!(writer.is_up() && !reader.is_up());
@@ -154,29 +197,16 @@ async fn junk_of_strangers_holds_up_nobodys_mail_and_a_relays_memory_stays_bound
     let deposits = count("deposits from strangers", "KITH_JUNK_DEPOSITS", DEPOSITS);
     let idle = count("idle connections", "KITH_JUNK_IDLE", IDLE);
     let share = |full: u64| (full * idle).div_ceil(IDLE);
-    let mut relay = Person::create("corner");
-    relay.relay = true;
-    relay.start().await;
-    let card = relay.card.clone().unwrap();
-    let (mut alice, mut bob) = (Person::create("alice"), Person::create("bob"));
-    for person in [&mut alice, &mut bob] {
-        person.start().await;
-        person.client().add_relay(&card).await.unwrap();
-    }
-    introduce(&alice, &bob).await;
-    let (mut from_alice, mut from_bob) = (vec!["hello".to_owned()], vec!["hello yourself".to_owned()]);
-    alice.comes_to(&alice.send(&bob, &from_alice[0]).await, DeliveryState::Delivered).await;
-    bob.comes_to(&bob.send(&alice, &from_bob[0]).await, DeliveryState::Delivered).await;
-
+    let mut scene = Scene::begin().await;
+    let card = scene.relay.card.clone().unwrap();
     let mut before = Depositor::connect(&card, 1).await;
     let mut granted = Vec::new();
-    for person in [&alice, &bob] {
-        granted.push(before.strangers_pass(&person.link().await).await);
+    for link in &scene.links {
+        granted.push(before.strangers_pass(link).await);
     }
     let replay = before.deposit(&granted[0], b"sent before");
     before.close().await;
-    bob.stop().await;
-    let (pid, calm) = (relay.pid(), relay.memory_peak());
+    let (pid, calm) = (scene.relay.pid(), scene.relay.memory_peak());
     let flood = Arc::new(Flood {
         card,
         granted,
@@ -191,9 +221,9 @@ async fn junk_of_strangers_holds_up_nobodys_mail_and_a_relays_memory_stays_bound
     for _ in 0..STRANGERS {
         strangers.spawn(Arc::clone(&flood).run());
     }
-    let crowd = crowd(&relay, (idle, share(SOCKETS), share(RUDE)));
+    let crowd = crowd(&scene.relay, (idle, share(SOCKETS), share(RUDE)));
     eventually("the crowd is in", || async {
-        (relay.client().status().await.ok()?.peers as u64 >= idle + share(RUDE)).then_some(())
+        (scene.relay.client().status().await.ok()?.peers as u64 >= idle + share(RUDE)).then_some(())
     })
     .await;
 
@@ -201,8 +231,7 @@ async fn junk_of_strangers_holds_up_nobodys_mail_and_a_relays_memory_stays_bound
     while rounds == 0 || flood.judged() < deposits {
         assert!(strangers.try_join_next().is_none_or(|ended| ended.is_ok()));
         let judged = flood.judged();
-        letters(&mut alice, &mut bob, &mut from_alice).await;
-        letters(&mut bob, &mut alice, &mut from_bob).await;
+        scene.round().await;
         assert!(flood.judged() > judged, "the junk paused");
         rounds += 1;
     }
@@ -211,7 +240,7 @@ async fn junk_of_strangers_holds_up_nobodys_mail_and_a_relays_memory_stays_bound
         ended.unwrap();
     }
 
-    let stats = relay.client().relay_stats().await.unwrap();
+    let stats = scene.relay.client().relay_stats().await.unwrap();
     let (told, thrown) = (flood.told.lock().unwrap().clone(), flood.thrown.load(SeqCst));
     println!("counts: {} deposits judged, of {} strangers: {told:?}", flood.judged(), flood.identities.load(SeqCst));
     println!("counts: {rounds} rounds of {LETTERS} letters in each direction; relay: {stats:?}");
@@ -225,14 +254,17 @@ async fn junk_of_strangers_holds_up_nobodys_mail_and_a_relays_memory_stays_bound
     assert!(stats.deposits >= count("taken"));
     for word in ["taken", "no_room", "nonce", "unknown_tag", "expired", "malformed", "wrong_grant", "proof"] {
         assert!(count(word) > 0, "nobody was told {word}");
+        assert!(word == "taken" || stats.refused.contains_key(word), "{word} is not counted");
     }
+    // What was taken in for the honest people is nothing to them.
+    assert_eq!(scene.alice.client().contacts(None).await.unwrap().len(), 1);
     // Who announces more than any request has is not kept.
     let hung_up_on = crowd.hung_up_on();
     println!("counts: {hung_up_on} of the crowd hung up on");
     assert!(hung_up_on >= share(RUDE), "{hung_up_on} were hung up on");
-    assert_eq!(relay.pid(), pid);
+    assert_eq!(scene.relay.pid(), pid);
     assert!(stats.storage_ok && stats.storage_errors == 0 && stats.clock.is_none());
-    match calm.zip(relay.memory_peak()) {
+    match calm.zip(scene.relay.memory_peak()) {
         None => println!("\nSKIPPED in part: needs /proc/PID/status"),
         Some((calm, peak)) => {
             println!("counts: {thrown} bytes of junk; memory {calm} bytes before, {peak} at its peak");
@@ -243,6 +275,5 @@ async fn junk_of_strangers_holds_up_nobodys_mail_and_a_relays_memory_stays_bound
         }
     }
     drop(crowd);
-    alice.stop().await;
-    relay.stop().await;
+    scene.end().await;
 }
