@@ -277,3 +277,21 @@ async fn junk_of_strangers_holds_up_nobodys_mail_and_a_relays_memory_stays_bound
     drop(crowd);
     scene.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bare_sockets_that_say_nothing_keep_nobody_out() {
+    let sockets = count("bare sockets that say nothing", "KITH_JUNK_SOCKETS", 1_000);
+    let mut scene = Scene::begin().await;
+    let mut crowd = Crowd::default();
+    for _ in 0..sockets {
+        crowd.socket(scene.relay.port, Manner::Burst(Vec::new()));
+    }
+    // Whoever comes back connects anew; so does somebody new.
+    for number in 0..3 {
+        scene.round().await;
+        Depositor::connect(scene.relay.card.as_ref().unwrap(), number).await.close().await;
+    }
+    println!("counts: {} sockets were closed", crowd.hung_up_on());
+    drop(crowd);
+    scene.end().await;
+}
