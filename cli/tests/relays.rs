@@ -9,11 +9,20 @@ use person::{Person, pair};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Looks again and again until something holds; the test's own time ends it otherwise.
+/// How often a condition is looked at, and how often before a test gives up: only a failing one looks that long.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOKS: usize = 2_400;
+
+/// Looks again and again until something holds, or fails the test.
+#[track_caller]
 fn until(mut holds: impl FnMut() -> bool) {
-    while !holds() {
-        std::thread::sleep(Duration::from_millis(50));
+    for _ in 0..LOOKS {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(LOOK);
     }
+    panic!("it never came to pass");
 }
 
 fn said(person: &Person, args: &[&str]) -> String {
@@ -85,6 +94,60 @@ fn mail_for_a_sleeper_waits_at_a_relay_that_is_killed_meanwhile() {
     }
     let both = [alice.ok(&["me"]), bob.ok(&["me"])];
     assert!(both.iter().all(|me| !metrics.contains(me["account"].as_str().unwrap())));
+}
+
+#[test]
+fn a_first_message_and_its_answer_go_through_a_relay_alone_by_people_who_are_never_on_together() {
+    let mut corner = Person::new("corner");
+    let relay = ["relay", "run", "--open", "--name", "corner"];
+    corner.run(&relay);
+    let card = corner.ready["card"].as_str().unwrap().to_owned();
+    let mut ana = Person::online("ana");
+    assert_eq!(ana.ok(&["relay", "add", &card])["state"], "ready");
+    // What waits at the relay for a first message: how Ana is reached, and keys for it.
+    until(|| corner.ok(&["relay", "stats"])["kept_bytes"].as_u64() > Some(0));
+    until(|| ana.ok(&["relay", "list"])["items"][0]["prekeys"].as_u64() > Some(0));
+    let at = corner.address();
+    until(|| ana.link().contains(at.rsplit('/').next().unwrap()));
+    let link = ana.link();
+    ana.stop();
+
+    // Nobody is told where anybody is but by that link.
+    let mut ben = Person::online("ben");
+    assert_eq!(ben.ok(&["relay", "add", &card])["state"], "ready");
+    ben.ok(&["contact", "add", &link, "--name", "ana"]);
+    let first = ben.ok(&["send", "@ana", "hello Ana", "--wait", "stored", "--timeout", "120s"]);
+    assert_eq!(first["state"], "stored");
+    let me = ben.ok(&["me"])["account"].clone();
+    ben.stop();
+    corner.kill();
+    corner.run(&relay);
+
+    ana.start(&[]);
+    let asks = || ana.ok(&["contact", "requests"])["items"].clone();
+    until(|| asks()[0]["account"] == me);
+    ana.ok(&["contact", "accept", &me.as_str().unwrap()[..10]]);
+    let read = |who: &Person, with: &str| -> Vec<Value> {
+        who.lines(&["read", with]).iter().map(|message| message["body"].clone()).collect()
+    };
+    let ben_there = me.as_str().unwrap();
+    until(|| read(&ana, ben_there) == ["hello Ana"]);
+    let answer = ana.ok(&["send", ben_there, "hello Ben", "--wait", "stored", "--timeout", "120s"]);
+    assert_eq!(answer["state"], "stored");
+    let answer = answer["id"].as_str().unwrap().to_owned();
+    ana.stop();
+    corner.kill();
+    corner.run(&relay);
+
+    ben.start(&[]);
+    until(|| read(&ben, "@ana") == ["hello Ana", "hello Ben"]);
+    let state = |who: &Person, id: &str| who.ok(&["why", id])["recipients"][0]["state"].clone();
+    until(|| state(&ben, first["id"].as_str().unwrap()) == "delivered");
+    // The receipt of the answer lies at the relay before its author goes.
+    until(|| corner.ok(&["relay", "stats"])["envelopes"].as_u64() > Some(0));
+    ben.stop();
+    ana.start(&[]);
+    until(|| state(&ana, &answer) == "delivered");
 }
 
 #[test]

@@ -7,35 +7,46 @@ use kith_node::{
     net::{self, AskOutcome, NetCommand, NetConfig, NetEvent, NetHandle, NetSetup, PeerName},
 };
 use kith_protocol::{
-    Timestamp,
+    KeptId, Timestamp,
     crypto::{Secret, sign::SigningKey},
-    mailbox::{Answer, Class, Custody, Hello, MailboxKey, Nonce, OwnerAsk, Pass, RelayCard, Terms, Welcome},
+    identity::ContactLink,
+    mailbox::{
+        Answer, Class, Custody, Hello, KeptSlot, MailboxKey, Nonce, OwnerAsk, Pass, RelayCard, Terms, Welcome, passes,
+    },
+    prekey::reading::{FIRST_SLOTS, read_kept},
 };
+use std::collections::BTreeMap;
 use tokio::{sync::mpsc, time::timeout};
+
+/// Questions that a depositor has in flight at once: as many as a relay lets one peer have.
+const AT_ONCE: usize = 16;
 
 /// One connection to a relay.
 pub struct Depositor {
+    /// What the relay wants in every proof of this connection.
+    pub nonce: Nonce,
     net: NetHandle,
     events: mpsc::Receiver<NetEvent>,
     card: RelayCard,
     peer: PeerName,
-    nonce: Nonce,
     asks: u64,
 }
 
 impl Depositor {
     /// Connects to the relay of a card whose hints say where it listens, and checks that it is that one. The seed says who
     /// connects.
-    pub async fn connect(card: &str, seed: u8) -> Self {
+    pub async fn connect(card: &str, seed: u64) -> Self {
+        let chosen: Vec<u8> = seed.to_be_bytes().repeat(4);
         let card = RelayCard::parse(card).unwrap();
         let peer = card.hints[0].rsplit('/').next().unwrap().to_owned();
         let config = NetConfig { listen: vec!["/ip4/127.0.0.1/tcp/0".into()], mdns: false, ..NetConfig::default() };
-        let setup = NetSetup::forgetful(config, Secret::new([seed; 32]), net::record_check(), Clock::system());
+        let setup =
+            NetSetup::forgetful(config, Secret::from_slice(&chosen).unwrap(), net::record_check(), Clock::system());
         let (net, events) = net::spawn(setup).await.unwrap();
         // Who is not known to be a relay is held against it if it wakes.
         net.send(NetCommand::Protect { peers: vec![PeerName(peer.clone())] }).unwrap();
-        let mut depositor = Self { net, events, card, peer: PeerName(peer), nonce: Nonce([0; 16]), asks: 0 };
-        let hello = Hello { challenge: [seed; 16] };
+        let mut depositor = Self { nonce: Nonce([0; 16]), net, events, card, peer: PeerName(peer), asks: 0 };
+        let hello = Hello { challenge: *chosen.first_chunk().unwrap() };
         let Answer::Welcome(signed) = Answer::decode(&depositor.ask(hello.encode()).await).unwrap() else {
             panic!("no welcome")
         };
@@ -43,21 +54,56 @@ impl Depositor {
         depositor
     }
 
-    /// Asks, and waits for the bytes of the answer.
-    pub async fn ask(&mut self, request: Vec<u8>) -> Vec<u8> {
+    fn begin(&mut self, request: Vec<u8>) -> u64 {
         self.asks += 1;
         let (ask, peer, addresses) = (self.asks, self.peer.clone(), self.card.hints.clone());
         self.net.send(NetCommand::Ask { ask, peer, addresses, request }).unwrap();
-        let answered = async {
+        ask
+    }
+
+    async fn outcome(&mut self) -> (u64, AskOutcome) {
+        let asked = async {
             loop {
-                match self.events.recv().await.unwrap() {
-                    NetEvent::Asked { ask: of, outcome: AskOutcome::Answered(answer) } if of == ask => return answer,
-                    NetEvent::Asked { outcome, .. } => panic!("no answer to question {ask}: {outcome:?}"),
-                    _ => {}
+                if let NetEvent::Asked { ask, outcome } = self.events.recv().await.unwrap() {
+                    return (ask, outcome);
                 }
             }
         };
-        timeout(DEADLINE, answered).await.unwrap()
+        timeout(DEADLINE, asked).await.unwrap()
+    }
+
+    /// Asks, and waits for the bytes of the answer.
+    pub async fn ask(&mut self, request: Vec<u8>) -> Vec<u8> {
+        let ask = self.begin(request);
+        match self.outcome().await {
+            (of, AskOutcome::Answered(answer)) if of == ask => answer,
+            other => panic!("no answer to question {ask}: {other:?}"),
+        }
+    }
+
+    /// Asks one thing after the other, with several in flight, and hands each outcome on with the note that came with the
+    /// question. Ends with the questions, or soon after the relay is out of reach.
+    pub async fn ask_all<T>(
+        &mut self,
+        questions: impl IntoIterator<Item = (T, Vec<u8>)>,
+        mut hear: impl FnMut(T, AskOutcome),
+    ) {
+        let (mut questions, mut flying) = (questions.into_iter().fuse(), BTreeMap::new());
+        let mut reached = true;
+        loop {
+            while reached
+                && flying.len() < AT_ONCE
+                && let Some((note, request)) = questions.next()
+            {
+                flying.insert(self.begin(request), note);
+            }
+            if flying.is_empty() {
+                return;
+            }
+            let (ask, outcome) = self.outcome().await;
+            reached &= !matches!(outcome, AskOutcome::Unreachable { .. });
+            hear(flying.remove(&ask).expect("one outcome for each question"), outcome);
+        }
     }
 
     /// Makes a mailbox at the relay.
@@ -70,32 +116,67 @@ impl Depositor {
 
     /// A contact's pass to a mailbox at the relay.
     pub fn pass(&self, key: &MailboxKey) -> Pass {
-        let depositor = SigningKey::from_seed(&Secret::new([4; 32]));
-        let terms = Terms {
-            class: Class::Contact,
-            serial: 1,
-            until: now().plus_days(30),
-            envelopes: 1 << 20,
-            bytes: 1 << 40,
-            depositor: Some(depositor.public()),
-        };
+        self.pass_of(key, Class::Contact, 1, now().plus_days(30))
+    }
+
+    /// A pass with much room to a mailbox at the relay.
+    pub fn pass_of(&self, key: &MailboxKey, class: Class, serial: u64, until: Timestamp) -> Pass {
+        let depositor = (class != Class::Stranger).then(|| SigningKey::from_seed(&Secret::new([4; 32])));
+        let named = depositor.as_ref().map(SigningKey::public);
+        let terms = Terms { class, serial, until, envelopes: 1 << 20, bytes: 1 << 40, depositor: named };
         Pass {
             relay: self.card.relay,
             peer: self.peer.0.clone(),
             addresses: Vec::new(),
             grant: key.grant(terms, now()),
-            tag_secret: key.tag_secret(Class::Contact),
-            depositor: Some(depositor),
+            tag_secret: key.tag_secret(class),
+            depositor,
         }
+    }
+
+    /// The pass to which a contact link leads anybody: by what the relay keeps of its owner.
+    pub async fn strangers_pass(&mut self, link: &str) -> Pass {
+        let ContactLink { code, .. } = ContactLink::parse(link).unwrap();
+        let peer = self.peer.0.clone();
+        let slots: Vec<_> = FIRST_SLOTS
+            .map(|slot| KeptSlot { account: &code.account, reach: &code.reach, peer: &peer, slot })
+            .collect();
+        let ids: Vec<_> = slots.iter().map(KeptSlot::id).collect();
+        let Answer::Kept(found) = Answer::decode(&self.ask(KeptId::ask(&ids)).await).unwrap() else {
+            panic!("nothing is kept")
+        };
+        let records: Vec<_> = slots.iter().zip(found).filter_map(|(slot, sealed)| slot.open(&sealed?)).collect();
+        let reading = read_kept(&code.account, &code.reach, None, &BTreeMap::new(), &records, now());
+        let descriptor = reading.descriptors.into_values().next().expect("how they are reached is kept here");
+        let pass = passes(&descriptor.mailboxes).into_iter().find(|pass| pass.relay == self.card.relay);
+        pass.expect("a pass to this relay")
+    }
+
+    /// The request that leaves an envelope.
+    pub fn deposit(&self, pass: &Pass, envelope: &[u8]) -> Vec<u8> {
+        pass.deposit(&self.nonce, now().day(), now().plus_days(30), false, envelope)
     }
 
     /// Leaves an envelope and waits for the receipt; gives it and the length of the answer.
     pub async fn leave(&mut self, pass: &Pass, envelope: &[u8]) -> (Custody, usize) {
-        let request = pass.deposit(&self.nonce, now().day(), now().plus_days(30), false, envelope);
-        let bytes = self.ask(request).await;
+        let bytes = self.ask(self.deposit(pass, envelope)).await;
         match Answer::decode(&bytes).unwrap() {
             Answer::Custody(signed) => (Custody::verify(&signed, &self.card.relay).unwrap(), bytes.len()),
             other => panic!("not taken in: {other:?}"),
+        }
+    }
+
+    /// Everything that lies in a mailbox.
+    pub async fn fetch(&mut self, key: &MailboxKey) -> Vec<Vec<u8>> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let request = OwnerAsk::Fetch { after }.sign(key, &self.card.relay, &self.nonce);
+            let Answer::Page(page) = Answer::decode(&self.ask(request).await).unwrap() else { panic!("no page") };
+            after = page.items.last().map_or(after, |item| item.cursor);
+            all.extend(page.items.into_iter().map(|item| item.envelope));
+            if !page.more {
+                return all;
+            }
         }
     }
 
@@ -105,6 +186,7 @@ impl Depositor {
     }
 }
 
-fn now() -> Timestamp {
+/// The time that depositors go by.
+pub fn now() -> Timestamp {
     Clock::system().now()
 }

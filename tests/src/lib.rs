@@ -6,9 +6,11 @@
 pub mod bench;
 pub mod canary;
 pub mod depositor;
+pub mod junk;
 pub mod link;
 pub mod network;
 pub mod process;
+pub mod rude;
 pub mod traffic;
 pub mod world;
 

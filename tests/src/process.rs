@@ -5,7 +5,7 @@ use kith_node::{
     Client, UserError,
     api::{
         ReadRequest,
-        types::{Message, Why},
+        types::{DeliveryState, Message, Why},
     },
     paths::Paths,
     profile::{self, Key},
@@ -242,6 +242,21 @@ impl Person {
     pub async fn shown_from(&self, from: &Person) -> Vec<String> {
         let all = self.read(from).await;
         all.into_iter().filter(|m| !m.outgoing).map(|m| m.body).collect()
+    }
+
+    /// Waits until a message of this person has come so far.
+    pub async fn comes_to(&self, id: &MessageId, state: DeliveryState) {
+        eventually(&format!("a message of {} is {state:?}", self.name), || async {
+            (self.client().message(&id.to_string()).await.ok()?.state == state).then_some(())
+        })
+        .await;
+    }
+
+    /// The most memory that the process ever held, in bytes; nothing where the system does not tell.
+    pub fn memory_peak(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
     }
 
     /// The story of a message.

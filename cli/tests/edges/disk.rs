@@ -1,6 +1,6 @@
 //! Disks that take nothing: read-only ones, and one that fills up while the daemon runs.
 
-use crate::person::Person;
+use crate::person::{Person, until};
 use crate::space::{Space, skipped};
 use std::fs::File;
 use std::io::Write;
@@ -132,4 +132,81 @@ fn a_disk_that_fills_up_costs_nothing_that_was_accepted_and_all_goes_on_when_the
     assert_eq!(alice.texts("@bob"), texts);
     assert_eq!(disk.person("carol").error(&["run"]).1, "no_profile", "half a profile was left");
     bob.stop();
+}
+
+#[test]
+fn a_relay_whose_disk_fills_up_gives_what_it_holds_tells_senders_and_takes_mail_again_when_there_is_room() {
+    let Some(disk) = Disk::make("24m") else { return skipped(NEEDS) };
+    let mut corner = disk.person("corner").init("corner");
+    corner.start_relay();
+    let (mut alice, mut bob) = (Person::new("alice"), Person::new("bob"));
+    for person in [&mut alice, &mut bob] {
+        person.start(&[]);
+        assert_eq!(person.ok(&["relay", "add", corner.ready["card"].as_str().unwrap()])["state"], "ready");
+    }
+    alice.befriend("alice", &bob, "bob");
+    alice.says("@bob", "hello");
+    bob.says("@alice", "hello yourself");
+    bob.stop();
+    let mut held = vec![alice.leaves("@bob", "to a roomy disk")];
+
+    let filler = disk.fill();
+    // What the store has set aside is used up first.
+    let says_why = |id: &str| alice.why(id)["error"].as_str().is_some_and(|why| why.contains("errors of its disk"));
+    let refused = loop {
+        let text = format!("while full {}: {}", held.len(), "x".repeat(30_000));
+        let id = alice.ok(&["send", "@bob", &text])["id"].as_str().unwrap().to_owned();
+        let stored = || alice.why(&id)["state"] == "stored";
+        until("a letter is taken in or refused", || stored() || says_why(&id));
+        if !stored() {
+            break id;
+        }
+        held.push(id);
+        assert!(held.len() < 500, "this disk never fills");
+    };
+    let why = alice.why(&refused);
+    let told = why["error"].as_str().unwrap();
+    assert!(told.starts_with("relay corner (") && told.ends_with(") reports errors of its disk"), "{told}");
+    assert!(alice.said(&["why", &refused]).contains(told), "a person is not told");
+    // Its operator is told too, whenever it has just tried.
+    until("the operator is told", || corner.said(&["relay", "stats"]).contains("writing failed: nothing is accepted"));
+    until("doctor tells", || {
+        let check = corner.check("relay");
+        check["state"] == "problem" && check["detail"] == "its disk fails: it accepts nothing"
+    });
+    let stats = corner.ok(&["relay", "stats"]);
+    assert!(stats["storage_errors"].as_u64() > Some(0) && stats["refused"]["storage"].as_u64() > Some(0), "{stats}");
+    assert_eq!(stats["envelopes"].as_u64(), Some(held.len() as u64), "{stats}");
+
+    // Reading goes on: everything that was taken in, and nothing else.
+    let sent = alice.texts("@bob");
+    alice.stop();
+    bob.start(&[]);
+    bob.hears("@alice", &sent[sent.len() - 2]);
+    assert_eq!(bob.texts("@alice"), sent[..sent.len() - 1]);
+    bob.stop();
+    // It cannot so much as delete what was fetched.
+    assert_eq!(corner.ok(&["relay", "stats"])["envelopes"].as_u64(), Some(held.len() as u64));
+    alice.start(&[]);
+    assert_ne!(alice.why(&refused)["state"], "stored");
+
+    std::fs::remove_file(filler).unwrap();
+    until("it takes mail again", || alice.why(&refused)["state"] == "stored");
+    until("the operator is told of that", || corner.check("relay")["state"] == "ok");
+    alice.stop();
+    bob.start(&[]);
+    bob.hears("@alice", sent.last().unwrap());
+    assert_eq!(bob.texts("@alice"), sent);
+    alice.start(&[]);
+    for id in held.iter().chain([&refused]) {
+        until("its writer is told", || alice.why(id)["state"] == "delivered");
+    }
+    until("what was fetched is deleted", || corner.ok(&["relay", "stats"])["envelopes"] == 0);
+    // The relay's file is whole.
+    corner.stop();
+    corner.start_relay();
+    assert_eq!(corner.ok(&["relay", "stats"])["storage_ok"], true);
+    for person in [&mut alice, &mut bob, &mut corner] {
+        person.stop();
+    }
 }

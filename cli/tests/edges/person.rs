@@ -112,8 +112,19 @@ impl Person {
 
     /// Starts the daemon and returns when it takes requests.
     pub(crate) fn start_on(&mut self, listen: &[&str], args: &[&str]) {
-        let mut command = self.build(&self.daemon_inside, &self.env, &["run", "--json"]);
-        let mut child = command.args(listen).args(args).stderr(Stdio::null()).spawn().unwrap();
+        self.launch(&[&["run"], listen, args].concat());
+    }
+
+    /// Starts the daemon with a relay that is open to anybody, where it listened before if it did.
+    pub(crate) fn start_relay(&mut self) {
+        let before = self.ready["listen"][0].as_str().map(|at| at.split("/p2p/").next().unwrap().to_owned());
+        let listen = before.unwrap_or_else(|| "/ip4/127.0.0.1/tcp/0".to_owned());
+        self.launch(&["relay", "run", "--open", "--name", "corner", "--no-mdns", "--listen", &listen]);
+    }
+
+    fn launch(&mut self, verb: &[&str]) {
+        let mut command = self.build(&self.daemon_inside, &self.env, verb);
+        let mut child = command.arg("--json").stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.daemon = Some(child);
@@ -181,6 +192,25 @@ impl Person {
     /// The texts of a conversation, oldest first.
     pub(crate) fn texts(&self, with: &str) -> Vec<String> {
         self.lines(&["read", with]).iter().map(|m| m["body"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What a person is shown of something.
+    pub(crate) fn said(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// How a message stands with its one recipient.
+    pub(crate) fn why(&self, id: &str) -> Value {
+        self.ok(&["why", id])["recipients"][0].clone()
+    }
+
+    /// Sends a text and waits until a relay holds it; gives its id.
+    pub(crate) fn leaves(&self, to: &str, text: &str) -> String {
+        let sent = self.ok(&["send", to, text, "--wait", "stored", "--timeout", "120s"]);
+        assert_eq!(sent["state"], "stored", "{text}");
+        sent["id"].as_str().unwrap().to_owned()
     }
 
     /// Waits until a conversation holds a text.
