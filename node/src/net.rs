@@ -10,6 +10,7 @@ mod dht;
 mod events;
 mod fetch;
 mod handle;
+mod handshakes;
 mod identify;
 mod inbound;
 mod mailbox;

@@ -81,7 +81,6 @@ impl Behaviour {
 
 fn connection_limits(limits: &Limits) -> ConnectionLimits {
     ConnectionLimits::default()
-        .with_max_pending_incoming(Some(limits.pending_connections))
         .with_max_pending_outgoing(Some(limits.pending_connections))
         .with_max_established_incoming(Some(limits.inbound_connections))
         .with_max_established_outgoing(Some(limits.outbound_connections))

@@ -21,7 +21,7 @@ use std::{
 
 /// What one customer of a provider usually gets: an IPv4 /24 or an IPv6 /56.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
+pub(super) enum Network {
     V4([u8; 3]),
     V6([u8; 7]),
 }
@@ -93,7 +93,8 @@ impl Networks {
     }
 }
 
-fn network(address: &Multiaddr) -> Option<Network> {
+/// The network of the internet that somebody comes from.
+pub(super) fn network(address: &Multiaddr) -> Option<Network> {
     if translate::reach(&translate::without_peer(address.clone())) != Reach::Public {
         return None;
     }

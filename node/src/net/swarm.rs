@@ -5,10 +5,17 @@ use super::{
     behaviour::Behaviour,
     config::{NetConfig, NetError},
     dht::Records,
+    handshakes::Handshakes,
     peers::limits::Limits,
     translate::{self, Reach},
 };
-use libp2p::{Multiaddr, Swarm, SwarmBuilder, TransportError, identity, multiaddr::Protocol, noise, swarm, tcp, yamux};
+use libp2p::{
+    Multiaddr, Swarm, Transport as _, TransportError,
+    core::{muxing::StreamMuxerBox, transport::timeout::TransportTimeout, upgrade::Version},
+    dns, identity,
+    multiaddr::Protocol,
+    noise, quic, swarm, tcp, yamux,
+};
 use std::{
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
@@ -29,43 +36,33 @@ pub(crate) fn build(
 ) -> Result<Swarm<Behaviour>, NetError> {
     let behaviour = Behaviour::new(&key, config, run, relay, records);
     let limits = &config.limits;
-    let quic_timeout = limits.handshake_timeout;
-    let transports = SwarmBuilder::with_existing_identity(key)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, || {
-            let mut config = yamux::Config::default();
-            config.set_max_num_streams(YAMUX_STREAMS);
-            config
-        })
-        .map_err(|_| NetError::Setup)?
-        .with_quic_config(move |mut quic| {
-            quic.handshake_timeout = quic_timeout;
-            // A peer that died without a word is noticed within this: nothing else tells on UDP.
-            quic.max_idle_timeout = 8_000;
-            quic.keep_alive_interval = Duration::from_secs(2);
-            quic
-        });
+    let me = key.public().to_peer_id();
+    let noise = noise::Config::new(&key).map_err(|_| NetError::Setup)?;
+    let mut yamux = yamux::Config::default();
+    yamux.set_max_num_streams(YAMUX_STREAMS);
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(yamux)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let mut quic = quic::Config::new(&key);
+    quic.handshake_timeout = limits.handshake_timeout;
+    // A peer that died without a word is noticed within this: nothing else tells on UDP.
+    quic.max_idle_timeout = 8_000;
+    quic.keep_alive_interval = Duration::from_secs(2);
+    let quic = quic::tokio::Transport::new(quic).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let both = tcp.or_transport(quic).map(|either, _| either.into_inner());
     // A machine without a resolver configuration asks nobody, rather than somebody it never chose.
-    let resolver = libp2p::dns::ResolverConfig::from_parts(None, Vec::new(), Vec::new());
-    let swarm = if std::path::Path::new("/etc/resolv.conf").exists() {
-        transports
-            .with_dns()
-            .map_err(|_| NetError::Setup)?
-            .with_behaviour(|_| behaviour)
-            .map_err(|_| NetError::Setup)?
-            .with_swarm_config(|swarm| tune(swarm, limits))
-            .with_connection_timeout(limits.handshake_timeout)
-            .build()
+    let named = if std::path::Path::new("/etc/resolv.conf").exists() {
+        dns::tokio::Transport::system(both).map_err(|_| NetError::Setup)?
     } else {
-        transports
-            .with_dns_config(resolver, libp2p::dns::ResolverOpts::default())
-            .with_behaviour(|_| behaviour)
-            .map_err(|_| NetError::Setup)?
-            .with_swarm_config(|swarm| tune(swarm, limits))
-            .with_connection_timeout(limits.handshake_timeout)
-            .build()
+        let nobody = dns::ResolverConfig::from_parts(None, Vec::new(), Vec::new());
+        dns::tokio::Transport::custom(both, nobody, dns::ResolverOpts::default())
     };
-    Ok(swarm)
+    let timed = TransportTimeout::new(named, limits.handshake_timeout).boxed();
+    let most = usize::try_from(limits.pending_connections).unwrap_or(usize::MAX);
+    let transport = Handshakes::bound(timed, most).boxed();
+    Ok(Swarm::new(transport, behaviour, me, tune(swarm::Config::with_tokio_executor(), limits)))
 }
 
 fn tune(config: swarm::Config, limits: &Limits) -> swarm::Config {

@@ -11,7 +11,7 @@ pub struct Limits {
     pub inbound_connections: u32,
     /// Established connections that this node opened.
     pub outbound_connections: u32,
-    /// Handshakes in progress, each way; a silent peer holds one for `handshake_timeout`.
+    /// Handshakes in progress, each way. A silent peer holds one for `handshake_timeout`, or until others need its place.
     pub pending_connections: u32,
     /// Connections per peer: three, because two peers that dial each other at once make two.
     pub connections_per_peer: u32,
