@@ -155,7 +155,9 @@ impl App {
             AskOutcome::Answered(bytes) => match Answer::decode(&bytes) {
                 Ok(Answer::Refused(Refusal { reason: Reason::Nonce, nonce: Some(nonce), .. })) => {
                     answered(&mut known);
-                    known.nonce = Some(nonce.0);
+                    if known.nonce.replace(nonce.0) != Some(nonce.0) {
+                        self.started_anew(w, relay, peer)?;
+                    }
                     w.put(&known)?;
                     Said::NewNonce
                 }

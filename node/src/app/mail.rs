@@ -83,12 +83,13 @@ impl App {
 
     /// An acknowledgement ended; one that came to nothing has the mailbox read from its beginning, at the next look.
     pub(super) fn acknowledged(&self, w: &mut Work<'_>, relay: u64, outcome: AskOutcome) -> Result<(), Halt> {
-        let Some(mut own) = w.get::<OwnRelay>(&OwnRelay::key_of(relay))? else { return Ok(()) };
+        let Some(own) = w.get::<OwnRelay>(&OwnRelay::key_of(relay))? else { return Ok(()) };
         let carried_out = match &outcome {
             AskOutcome::Answered(bytes) => matches!(Answer::decode(bytes), Ok(Answer::Deleted { .. })),
             _ => false,
         };
         self.hear(w, &own.relay, &own.peer, outcome)?;
+        let Some(mut own) = w.get::<OwnRelay>(&OwnRelay::key_of(relay))? else { return Ok(()) };
         if !carried_out && own.after != 0 {
             own.after = 0;
             own.read_at = None;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::net::AskOutcome;
 use kith_protocol::{
-    Timestamp,
+    RelayId, Timestamp,
     identity::ReachSecret,
     limits,
     mailbox::{
@@ -86,6 +86,17 @@ impl App {
             }
             own.question = None;
             self.drive(w, own)?;
+        }
+        Ok(())
+    }
+
+    /// A relay has another nonce than it had: it started anew, perhaps from an old copy and with another time.
+    pub(super) fn started_anew(&self, w: &mut Work<'_>, relay: &RelayId, peer: &str) -> Result<(), Halt> {
+        for mut own in self.own_relays(w)?.into_iter().filter(|own| own.relay == *relay && own.peer == peer) {
+            (own.welcomed, own.after, own.unread) = (false, 0, true);
+            tell_again(&mut own);
+            own.due_at = own.due_at.min(w.now.plus_millis(FORGETFUL_AGAIN_MS));
+            self.put_relay(w, &own)?;
         }
         Ok(())
     }
@@ -236,15 +247,15 @@ impl App {
         tag: u16,
         outcome: AskOutcome,
     ) -> Result<(), Halt> {
-        let Some(mut own) = w.get::<OwnRelay>(&OwnRelay::key_of(number))? else { return Ok(()) };
+        let Some(own) = w.get::<OwnRelay>(&OwnRelay::key_of(number))? else { return Ok(()) };
         let Some(question) = own.question.filter(|q| q.number == tag) else { return Ok(()) };
+        let said = self.hear(w, &own.relay, &own.peer, outcome)?;
+        let Some(mut own) = w.get::<OwnRelay>(&OwnRelay::key_of(number))? else { return Ok(()) };
         own.question = None;
-        match self.hear(w, &own.relay, &own.peer, outcome)? {
+        match said {
             Said::Answer(answer) => self.own_said(w, own, question.step, answer),
             Said::NewNonce => {
-                // The relay started anew: perhaps from an old copy.
-                (own.welcomed, own.after, own.unread) = (false, 0, true);
-                tell_again(&mut own);
+                own.welcomed = false;
                 own.failures = own.failures.saturating_add(1);
                 if own.failures > 3 {
                     return self.no_answer(w, own, "it does not take its own nonce");
@@ -303,7 +314,10 @@ impl App {
             Err(_) => return self.no_answer(w, own, "its welcome cannot be read"),
         };
         let mut known = self.known_relay(w, &own.relay, &own.peer)?;
-        known.nonce = Some(welcome.nonce.0);
+        if known.nonce.replace(welcome.nonce.0) != Some(welcome.nonce.0) {
+            (own.after, own.unread) = (0, true);
+            tell_again(&mut own);
+        }
         known.proven = true;
         w.put(&known)?;
         own.welcomed = true;
