@@ -211,8 +211,8 @@ impl Store {
         self.commit(Durability::Immediate, f)
     }
 
-    /// Like [`Self::write`], but does not wait for the disk: a power cut takes the commit back whole, unless one that was
-    /// synced came after it. For rows that a start makes anew, and of which nothing that leaves the node says that they are
+    /// Like [`Self::write`], but does not wait for the disk: a power cut, a kill or an opening anew takes the commit back
+    /// whole, unless one that was synced came after it. For rows that a start makes anew, and of which nothing that leaves the node says that they are
     /// kept. One in 64 of them is synced, since the database reuses no page before.
     pub fn write_forgettable<T>(&self, f: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<Committed<T>, Error> {
         let synced = self.unsynced.load(Ordering::Relaxed) >= UNSYNCED_MAX;
@@ -248,7 +248,7 @@ impl Store {
         result.map(Committed::after_commit)
     }
 
-    /// Reads durable rows; what is made from them may leave the node (at start, for retries).
+    /// Reads committed rows; what is made from them may leave the node (at start, for retries).
     ///
     /// # Errors
     /// `Stopped` after a storage error, since what is read then may not be durable.

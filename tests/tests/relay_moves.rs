@@ -104,6 +104,8 @@ fn r_out_13_contacts_learn_of_a_move_and_what_waited_at_the_old_relay_goes_to_th
     assert_eq!(world.state(0), DeliveryState::Delivered);
     let standing = |world: &World| world.people[1].relays().iter().map(|r| r.state).collect::<Vec<_>>();
     assert_eq!(standing(&world), [RelayState::Leaving, RelayState::Ready]);
+    world.run_for(DAY);
+    assert!(world.people[1].alerts().iter().all(|alert| alert.code != "relay_gone"), "{:?}", world.people[1].alerts());
     world.run_for(limits::COLLECTED_MS);
     assert_eq!(standing(&world), [RelayState::Ready], "the old one was told to forget the mailbox");
 }
@@ -134,7 +136,6 @@ fn r_out_14_a_relay_put_back_to_an_old_copy_takes_nothing_from_who_was_removed()
 #[test]
 fn r_out_13_who_has_a_mailbox_at_a_relay_that_lost_everything_gives_new_passes_to_it() {
     let mut world = World::friends_at([&[0, 1], &[0]]);
-    let old = given(&world, 0).unwrap();
     world.sleep(1);
     let nothing = world.empty_relay();
     world.put_relay_back(0, nothing);
@@ -144,8 +145,7 @@ fn r_out_13_who_has_a_mailbox_at_a_relay_that_lost_everything_gives_new_passes_t
     assert!(given(&world, 0).is_none(), "a pass that is not taken is forgotten");
     world.wake(1);
     world.run_for(HOUR);
-    let new = given(&world, 0).expect("a new pass");
-    assert_ne!(new.grant.terms.serial, old.grant.terms.serial);
+    assert!(given(&world, 0).is_some(), "a pass again");
     assert_eq!(world.state(0), DeliveryState::Delivered, "{}", world.story(0));
     world.sleep(1);
     world.send(0, 1, "you live there again");

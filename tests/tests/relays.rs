@@ -47,7 +47,10 @@ fn a_connected_recipient_gets_a_message_through_a_relay_within_three_commits_and
     let (requests, shown) = (world.relays[0].requests, world.texts(1).len());
     world.send(0, 1, "how long does it take?");
     let mut left = None;
-    while world.texts(1).len() == shown {
+    for _ in 0..60_000 {
+        if world.texts(1).len() > shown {
+            break;
+        }
         world.run_for(1);
         if left.is_none() && world.relays[0].requests > requests {
             left = Some(world.people[0].syncs() - sender);
@@ -56,6 +59,23 @@ fn a_connected_recipient_gets_a_message_through_a_relay_within_three_commits_and
     let commits = [left.unwrap(), world.relays[0].syncs() - relay, world.people[1].syncs() - recipient];
     assert_eq!(commits, [1, 1, 1], "syncs of sender, relay and recipient");
     assert_eq!(world.relays[0].requests - requests, 2, "a deposit and a fetch");
+}
+
+#[test]
+fn r_out_9_who_was_met_again_is_written_to_directly_and_no_relay_hears_of_it() {
+    let mut world = World::friends_at([&[0], &[0]]);
+    world.run_for(HOUR);
+    world.relays_only = false;
+    world.sleep(1);
+    world.wake(1);
+    world.run_for(HOUR);
+    let signed = world.relays[0].signed;
+    for (from, to) in [(0, 1), (1, 0)] {
+        world.send(from, to, "face to face");
+        world.run_for(60_000);
+        assert_eq!(world.state(from), DeliveryState::Delivered, "{}", world.story(from));
+    }
+    assert_eq!(world.relays[0].signed, signed, "{}", world.story(0));
 }
 
 #[test]

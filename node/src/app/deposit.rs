@@ -30,7 +30,7 @@ const AGAIN_LONGEST_MS: u64 = 10 * 60_000;
 const FULL_AGAIN_MS: u64 = 60 * 60_000;
 /// How long a relay's one-time key is waited for, in milliseconds.
 pub(super) const KEY_WAIT_MS: u64 = 5_000;
-/// Deposits in vain after which content that nobody confirms does with the copies that it has.
+/// Deposits in vain after which, an hour later, content that nobody confirms does with the copies that it has.
 const VAIN_TRIES: u32 = 6;
 /// Audits without an answer after which another relay gets the envelope too.
 const SILENT_MAX: u32 = 2;
@@ -258,9 +258,14 @@ impl App {
     fn is_done(&self, w: &Work<'_>, row: &Outbox) -> Result<bool, Halt> {
         let (Some(device), Cargo::Content(_)) = (row.device, &row.cargo) else { return Ok(false) };
         let held = row.deposits.iter().filter(|d| matches!(d.left, Left::Held { .. })).count();
-        let vain = |d: &&Deposited| d.tries >= VAIN_TRIES && matches!(d.left, Left::Later { .. } | Left::Spare);
-        let tried = held.saturating_add(row.deposits.iter().filter(vain).count());
-        Ok(held > 0 && tried >= limits::DEPOSITS.min(self.held_passes(w, &device)?.len()))
+        let passes = self.held_passes(w, &device)?;
+        let vain = |d: &&Deposited| {
+            let given_up = d.tries >= VAIN_TRIES && matches!(d.left, Left::Later { .. } | Left::Spare);
+            given_up && passes.iter().any(|pass| pass.relay == d.relay)
+        };
+        let in_vain =
+            if w.now.millis_since(row.since) < HOUR_MS { 0 } else { row.deposits.iter().filter(vain).count() };
+        Ok(held > 0 && held.saturating_add(in_vain) >= limits::DEPOSITS.min(passes.len()))
     }
 
     /// A relay gave its word.
@@ -413,8 +418,13 @@ impl App {
             }
             let before = row.due_at;
             row.due_at = w.now;
-            let put_off = row.deposits.iter_mut().filter(|d| matches!(d.left, Left::Later { .. }));
-            put_off.for_each(|deposited| deposited.left = Left::Spare);
+            for deposited in &mut row.deposits {
+                // Sooner, but not at once over and over: who gives new passes all the time keeps nobody busy.
+                let pause = AGAIN_FIRST_MS.saturating_mul(1 << deposited.tries.min(16)).min(AGAIN_LONGEST_MS);
+                if let Left::Later { at } = &mut deposited.left {
+                    *at = (*at).min(w.now.plus_millis(pause));
+                }
+            }
             self.store_outbox(w, Some(before), &row)?;
         }
         Ok(())

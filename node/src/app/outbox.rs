@@ -229,7 +229,7 @@ impl App {
             }
         }
         if device.silent || grace_end(&row).is_none_or(|end| w.now >= end) {
-            if row.in_flight {
+            if row.in_flight && w.now >= asked_at(&row).plus_millis(GRACE_MS) {
                 self.keep_silent(w, &device.device, true)?;
             }
             self.deposit(w, &mut row, &contact)?;
@@ -625,9 +625,13 @@ impl Work<'_> {
 
 /// How long the device itself has before relays are asked; nothing is waited for once it did not answer.
 fn grace_end(row: &Outbox) -> Option<Timestamp> {
-    let began = row.direct_at.as_millis().saturating_sub(ATTEMPT_LEASE_MS);
     let first = row.in_flight && row.tries == 0 && row.deposits.is_empty();
-    first.then(|| Timestamp::from_millis(began).plus_millis(GRACE_MS))
+    first.then(|| asked_at(row).plus_millis(GRACE_MS))
+}
+
+/// When the attempt that is under way began.
+fn asked_at(row: &Outbox) -> Timestamp {
+    row.direct_at.minus_millis(ATTEMPT_LEASE_MS)
 }
 
 /// From when on a row counts as taken by somebody who does not confirm it: a while after a relay said that it was

@@ -38,11 +38,18 @@ impl App {
         for own in places {
             let good = |g: &&GivenGrant| g.relay == own.number && !ends_soon(g, w.now);
             let given = match before.iter().find(good) {
-                Some(given) => *given,
-                None => GivenGrant { relay: own.number, serial: new_serial(w), until: grant_end(w.now) },
+                Some(given) => GivenGrant { offered: true, ..*given },
+                None => GivenGrant { relay: own.number, serial: new_serial(w), until: grant_end(w.now), offered: true },
             };
             grants.push(given);
             encoded.push(contact_pass(&own, &given, w.now).encode());
+        }
+        // What was given before opens its mailbox until it ends: it is remembered, to be ended before its time if need be.
+        for given in before.iter().filter(|given| given.until > w.now) {
+            let relay_is_ours = w.get::<OwnRelay>(&OwnRelay::key_of(given.relay))?.is_some();
+            if relay_is_ours && !grants.iter().any(|g| (g.relay, g.serial) == (given.relay, given.serial)) {
+                grants.push(GivenGrant { offered: false, ..*given });
+            }
         }
         if grants != before {
             w.put(&Granted { device: *device, account: *account, grants })?;
@@ -57,8 +64,9 @@ impl App {
         }
         let grants = w.get::<Granted>(&Granted::key_of(device))?.map(|granted| granted.grants).unwrap_or_default();
         let places = self.places(w)?;
-        let holds = |own: &OwnRelay| grants.iter().any(|g| g.relay == own.number && !ends_soon(g, w.now));
-        let all = grants.len() == places.len() && places.iter().all(holds);
+        let offered = || grants.iter().filter(|grant| grant.offered);
+        let holds = |own: &OwnRelay| offered().any(|g| g.relay == own.number && !ends_soon(g, w.now));
+        let all = offered().count() == places.len() && places.iter().all(holds);
         if all {
             return Ok(());
         }
@@ -77,10 +85,10 @@ impl App {
         Ok(())
     }
 
-    /// Forgets what was given out for one of our mailboxes: it is given anew.
-    pub(super) fn forget_grants(&self, w: &mut Work<'_>, relay: u64) -> Result<(), Halt> {
+    /// What was given out for one of our mailboxes is given again.
+    pub(super) fn offer_again(&self, w: &mut Work<'_>, relay: u64) -> Result<(), Halt> {
         for mut granted in w.rows().every::<Granted>()? {
-            granted.grants.retain(|grant| grant.relay != relay);
+            granted.grants.iter_mut().filter(|grant| grant.relay == relay).for_each(|grant| grant.offered = false);
             w.put(&granted)?;
         }
         Ok(())

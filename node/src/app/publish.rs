@@ -277,15 +277,24 @@ impl App {
         }
         let mut pool = self.pool(w)?;
         let renewed = pool.rotate(w.now, w.rng);
-        let read = doubt.is_none() && self.mailboxes_read(w)?;
-        let gone = pool.delete_expired(read, w.now);
-        if renewed || !gone.is_empty() {
+        if renewed {
             w.put(&OwnPool { pool: pool.to_stored() })?;
         }
-        self.forget_first_seen(w, &gone)?;
+        self.delete_old_keys(w)?;
         let stale = profile.published_at.is_none_or(|at| at.day() != w.now.day() || at > w.now);
         self.offer_to_all(w)?;
         if renewed || stale { self.publish(w) } else { Ok(()) }
+    }
+
+    /// Deletes keys whose time is over (R-PRE-1).
+    pub(super) fn delete_old_keys(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+        let read = self.clock_doubt(&self.profile(w)?, w.now).is_none() && self.mailboxes_read(w)?;
+        let mut pool = self.pool(w)?;
+        let gone = pool.delete_expired(read, w.now);
+        if !gone.is_empty() {
+            w.put(&OwnPool { pool: pool.to_stored() })?;
+        }
+        self.forget_first_seen(w, &gone)
     }
 
     /// Makes the descriptor's records anew and hands them to the net.

@@ -58,6 +58,7 @@ impl App {
         from: PeerName,
         envelope: &[u8],
     ) -> Result<(), Halt> {
+        self.met(w, &from.0)?;
         let verdict = match self.take_in(w, Some(&from), envelope)? {
             Taken::Stored | Taken::Known => Verdict::Accepted,
             Taken::Busy(retry_after_ms) => Verdict::Busy { retry_after_ms },

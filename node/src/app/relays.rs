@@ -146,6 +146,7 @@ impl App {
             own.left_at = (!w.rows().every::<Contact>()?.is_empty()).then_some(w.now);
             own.failures = 0;
             own.unread = true;
+            own.offered = false;
             own.due_at = w.now;
             self.put_relay(w, &own)?;
             self.places_changed(w)?;

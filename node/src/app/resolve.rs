@@ -385,10 +385,15 @@ impl App {
         for device in row.devices {
             if let Some(device) = w.get::<Device>(&Device::key_of(&device))? {
                 self.wake(w, &device.account)?;
-                self.keep_silent(w, &device.device, false)?;
             }
         }
-        Ok(())
+        self.met(w, peer)
+    }
+
+    /// A device is there: it is written to directly first.
+    pub(super) fn met(&self, w: &mut Work<'_>, peer: &str) -> Result<(), Halt> {
+        let row = w.get::<PeerDevice>(&PeerDevice::key_of(peer))?;
+        row.into_iter().flat_map(|row| row.devices).try_for_each(|device| self.keep_silent(w, &device, false))
     }
 
     /// Remembers whether a device answered in time when it was last tried directly.

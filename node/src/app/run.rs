@@ -150,6 +150,8 @@ impl Runner {
                 let counters = w.counters()?;
                 w.put(&counters)
             })?;
+            // The store was opened again: what it had not synced is gone.
+            batch.optional(now, &mut self.rng, |w| self.app.relays_start(w))?;
         }
         let done = std::mem::take(&mut batch.done);
         if !done.is_empty() {

@@ -132,7 +132,11 @@ impl App {
             own.offered = false;
             self.put_relay(w, &own)?;
             let name = self.relay_name(w, &own.relay)?;
-            let message = format!("{name} did not answer for three days: contacts leave mail elsewhere");
+            let message = match own.standing {
+                RelayStanding::Ready | RelayStanding::Unreachable => format!("{name} did not answer for three days"),
+                _ => format!("{name}: {}", own.detail.as_deref().unwrap_or("it refuses")),
+            };
+            let message = format!("{message}: contacts leave mail elsewhere");
             self.alert(w, "relay_gone", message, "kith relay list; kith relay add CARD adds another")?;
             self.places_changed(w)?;
             let Some(row) = w.get::<OwnRelay>(&OwnRelay::key_of(number))? else { return Ok(()) };
@@ -169,7 +173,7 @@ impl App {
             return Ok(Some(Step::Hello));
         }
         if own.standing == RelayStanding::Leaving {
-            let over = own.left_at.is_none_or(|at| at > w.now || w.now.millis_since(at) >= limits::COLLECTED_MS);
+            let over = own.left_at.is_none_or(|at| w.now.millis_since(at) >= limits::COLLECTED_MS);
             return Ok(if own.unread {
                 Some(Step::Fetch)
             } else if over {
@@ -335,7 +339,7 @@ impl App {
             // Whatever it held before is gone, and some were told there that nobody has a mailbox: they get new passes.
             own.kept = 0;
             tell_again(&mut own);
-            self.forget_grants(w, own.number)?;
+            self.offer_again(w, own.number)?;
             own.offered = false;
         }
         own.registered = Some(w.now.day());
@@ -473,8 +477,13 @@ impl App {
         let further = page.last.filter(|last| *last > own.after);
         own.unread = page.more && further.is_some();
         own.after = further.unwrap_or(own.after);
+        let rested = own.read_at.is_some_and(|at| w.now.millis_since(at) < POLL_MS);
         if !own.unread {
             own.read_at = Some(w.now);
+        }
+        if own.left_at.is_some() && page.last.is_some() {
+            // Who left it may put the relay to the test for as long again.
+            own.left_at = Some(w.now);
         }
         let returned = !own.offered && own.standing == RelayStanding::Ready;
         if returned {
@@ -483,17 +492,16 @@ impl App {
             self.places_changed(w)?;
             own = w.get::<OwnRelay>(&OwnRelay::key_of(page.relay))?.unwrap_or(own);
         }
-        self.drive(w, own)
+        let read = !own.unread;
+        self.drive(w, own)?;
+        if read && !rested { self.delete_old_keys(w) } else { Ok(()) }
     }
 
-    /// Whether everything was read lately that waits at relays of ours, but for those that are silent for days.
+    /// Whether everything was read lately that waits at relays of ours, but for those that gave nothing for days.
     pub(super) fn mailboxes_read(&self, w: &Work<'_>) -> Result<bool, Halt> {
-        let read = |own: &OwnRelay| {
-            let lately = own.read_at.is_some_and(|at| at <= w.now && w.now.millis_since(at) < 2 * POLL_MS);
-            own.welcomed && !own.unread && lately
-        };
-        let silent = |own: &OwnRelay| own.answered_at.is_none_or(|at| w.now.millis_since(at) >= GONE_MS);
-        Ok(self.own_relays(w)?.iter().all(|own| own.registered.is_none() || silent(own) || read(own)))
+        let since = |own: &OwnRelay| own.read_at.map_or(u64::MAX, |at| w.now.millis_since(at));
+        let read = |own: &OwnRelay| !own.unread && since(own) < 2 * POLL_MS;
+        Ok(self.own_relays(w)?.iter().all(|own| own.registered.is_none() || since(own) >= GONE_MS || read(own)))
     }
 
     /// Reads all mailboxes from their beginning: there is room for what was left there before.
@@ -523,7 +531,8 @@ fn tell_again(own: &mut OwnRelay) {
 
 /// Whether a relay that was let go is given up: it does not answer, and its time is over or it was silent for days.
 fn is_lost(own: &OwnRelay, now: Timestamp) -> bool {
-    let over = own.left_at.is_none_or(|at| at > now || now.millis_since(at) >= limits::COLLECTED_MS);
-    let silent = own.answered_at.is_none_or(|at| at > now || now.millis_since(at) >= GONE_MS);
-    own.failures >= LEAVE_TRIES && (over || silent)
+    let since = own.left_at.map_or(limits::COLLECTED_MS, |at| now.millis_since(at));
+    let silent = own.answered_at.is_none_or(|at| now.millis_since(at) >= GONE_MS);
+    let over = since >= limits::COLLECTED_MS;
+    own.failures >= LEAVE_TRIES && (over || silent) || since >= limits::COLLECTED_MS + GONE_MS
 }

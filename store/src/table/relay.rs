@@ -219,6 +219,8 @@ pub struct GivenGrant {
     pub serial: u64,
     /// When it ends by itself.
     pub until: Timestamp,
+    /// Whether it is part of what the device was told last.
+    pub offered: bool,
 }
 
 /// What a device of a contact was given to leave mail for us.
@@ -228,7 +230,7 @@ pub struct Granted {
     pub device: DeviceId,
     /// Whose.
     pub account: AccountId,
-    /// One grant for each relay.
+    /// Those that it is told of, one for each relay, and earlier ones that have not ended.
     pub grants: Vec<GivenGrant>,
 }
 
