@@ -9,6 +9,7 @@ mod descriptor;
 mod dht;
 mod events;
 mod fetch;
+mod files;
 mod handle;
 mod handshakes;
 mod identify;
@@ -32,6 +33,7 @@ mod wake;
 mod wire;
 
 pub use config::{DhtMode, NetConfig, NetError};
+pub use files::allow_many_files;
 pub use handle::{NetHandle, NetSetup, PingError, peer_name, spawn};
 pub use peers::limits::Limits;
 pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink, record_check};

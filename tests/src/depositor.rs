@@ -15,9 +15,11 @@ use kith_protocol::{
     },
     prekey::reading::{FIRST_SLOTS, read_kept},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 
+/// Before somebody who was not let in comes again.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Questions that a depositor has in flight at once: as many as a relay lets one peer have.
 const AT_ONCE: usize = 16;
 
@@ -47,11 +49,22 @@ impl Depositor {
         net.send(NetCommand::Protect { peers: vec![PeerName(peer.clone())] }).unwrap();
         let mut depositor = Self { nonce: Nonce([0; 16]), net, events, card, peer: PeerName(peer), asks: 0 };
         let hello = Hello { challenge: *chosen.first_chunk().unwrap() };
-        let Answer::Welcome(signed) = Answer::decode(&depositor.ask(hello.encode()).await).unwrap() else {
-            panic!("no welcome")
-        };
+        let welcome = timeout(DEADLINE, depositor.let_in(&hello)).await.expect("nobody is let in");
+        let Answer::Welcome(signed) = Answer::decode(&welcome).unwrap() else { panic!("no welcome") };
         depositor.nonce = Welcome::verify(&signed, &depositor.card.relay, &hello, &depositor.peer.0).unwrap().nonce;
         depositor
+    }
+
+    /// Says hello until it is answered, as everybody does who finds no place at once where there is a crowd.
+    async fn let_in(&mut self, hello: &Hello) -> Vec<u8> {
+        loop {
+            let ask = self.begin(hello.encode());
+            match self.outcome().await {
+                (of, AskOutcome::Answered(answer)) if of == ask => return answer,
+                (_, AskOutcome::Unreachable { .. } | AskOutcome::Busy { .. }) => tokio::time::sleep(PAUSE).await,
+                other => panic!("hello ends in {other:?}"),
+            }
+        }
     }
 
     fn begin(&mut self, request: Vec<u8>) -> u64 {

@@ -3,6 +3,7 @@
 
 use super::{
     config::{NetConfig, NetError},
+    files::allow_many_files,
     record::{Kept, Nowhere, PeerSink, RecordCheck, RecordSink},
     run,
     types::{NetCommand, NetEvent, NetStatus, PeerName, RelayInput},
@@ -162,6 +163,10 @@ pub async fn spawn(setup: NetSetup) -> Result<(NetHandle, mpsc::Receiver<NetEven
 /// Makes a net task that does not run yet.
 pub(crate) async fn prepare(setup: NetSetup) -> Result<(run::Net, NetHandle, mpsc::Receiver<NetEvent>), NetError> {
     let limits = &setup.config.limits;
+    let (granted, needed) = (allow_many_files(), limits.files());
+    if granted < needed {
+        tracing::warn!(granted, needed, "fewer open files are allowed than connections may need: raise the hard limit");
+    }
     let (events, app) = mpsc::channel(limits.events.max(1));
     let (commands, command_end) = mpsc::channel(limits.commands.max(1));
     let (served, served_end) = mpsc::channel(limits.commands.max(1));

@@ -88,18 +88,25 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The bounds of a machine that serves many: a relay's. It needs some 4,000 files that may be open at once.
+    /// The bounds of a machine that serves many: a relay's. It needs some 5,000 files that may be open at once.
     pub fn relay() -> Self {
         Self {
             inbound_connections: 2_000,
             outbound_connections: 256,
-            pending_connections: 512,
+            pending_connections: 1_024,
             // A school or a company behind one address still fits; 32 such networks fill the room.
             connections_per_network: Some(64),
             known_peers: 4_096,
             half_read_bytes: 128 << 20,
             ..Self::default()
         }
+    }
+
+    /// Files that may be open at once: a connection each, and what the program has beside.
+    pub(crate) fn files(&self) -> u64 {
+        let connections = [self.inbound_connections, self.outbound_connections, self.pending_connections];
+        let pending_outbound = self.pending_connections;
+        connections.into_iter().chain([pending_outbound, 256]).map(u64::from).sum()
     }
 
     /// How long an inbound request may take to arrive.
