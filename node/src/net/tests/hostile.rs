@@ -282,14 +282,16 @@ async fn r_net_7_garbage_and_oversize_frames_are_scored_hung_up_on_and_others_se
     let empty = prefixed(&[]);
     let announced = u32::try_from(ENVELOPE_MAX + 26).unwrap().to_be_bytes().to_vec();
     let huge = [&u32::MAX.to_be_bytes()[..], &[7; 100_000]].concat();
-    for (protocol, bytes) in [
+    let cases = [
         (Deliver::NAME, garbage.clone()),
         (Deliver::NAME, empty),
         (Deliver::NAME, announced),
         (Deliver::NAME, huge),
         (Descriptor::NAME, garbage),
         (Descriptor::NAME, prefixed(&[[1].as_slice(), &[0; 17 * 32]].concat())),
-    ] {
+    ];
+    // Side by side: each waits for deadlines of its own.
+    futures::future::join_all(cases.map(|(protocol, bytes)| async move {
         let mut bob = node(config()).await;
         let mallory = Mallory::connect(protocol, &bob, nothing(), vec![]).await;
         mallory.play(&bob, bytes, End::HangUp).await;
@@ -299,7 +301,8 @@ async fn r_net_7_garbage_and_oversize_frames_are_scored_hung_up_on_and_others_se
         bob.scored(&mallory.name, |peer| peer.score <= -15).await;
         assert_serves(&mut bob).await;
         bob.net.shutdown().await;
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

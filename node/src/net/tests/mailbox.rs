@@ -292,7 +292,7 @@ async fn r_net_7_oversize_empty_half_and_dripping_requests_reach_no_relay_and_ot
     let huge = [&u32::MAX.to_be_bytes()[..], &[7; 100_000]].concat();
     let half = [&500u32.to_be_bytes()[..], &[1; 20]].concat();
     let drip = prefixed(&[1; 2_000]);
-    for (bytes, end, hangs_up) in [
+    let cases = [
         (oversize, End::HangUp, true),
         (huge, End::HangUp, true),
         (prefixed(&[]), End::HangUp, true),
@@ -300,7 +300,9 @@ async fn r_net_7_oversize_empty_half_and_dripping_requests_reach_no_relay_and_ot
         (half, End::Hold, false),
         (vec![], End::Hold, false),
         (drip, End::Drip, false),
-    ] {
+    ];
+    // Side by side: each waits for deadlines of its own.
+    futures::future::join_all(cases.map(|(bytes, end, hangs_up)| async move {
         let mut impatient = config();
         impatient.limits.request_timeout = Duration::from_millis(2_000);
         impatient.limits.verdict_timeout = Duration::from_millis(1_000);
@@ -318,7 +320,8 @@ async fn r_net_7_oversize_empty_half_and_dripping_requests_reach_no_relay_and_ot
         echo(&carol, inputs);
         assert_echoes(&carol).await;
         carol.net.shutdown().await;
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
