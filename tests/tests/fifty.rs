@@ -61,14 +61,13 @@ async fn every_drawn_pair_of_fifty_nodes_meets_although_a_fifth_lies_or_is_gone(
         person.has_neighbours(8).await;
         person.is_published(4).await;
     }
-    for gone in &mut people[HONEST..] {
-        gone.stop().await;
-    }
+    futures::future::join_all(people[HONEST..].iter_mut().map(Person::stop)).await;
     // Those who move come back on other ports: the liars that keep what is oldest now tell where they were.
-    for moved in &mut people[HONEST - MOVED..HONEST] {
+    let moving = people[HONEST - MOVED..HONEST].iter_mut().map(|moved| async {
         moved.stop().await;
         moved.resume().await;
-    }
+    });
+    futures::future::join_all(moving).await;
     for moved in &people[HONEST - MOVED..HONEST] {
         moved.is_published(4).await;
     }
@@ -88,7 +87,5 @@ async fn every_drawn_pair_of_fifty_nodes_meets_although_a_fifth_lies_or_is_gone(
         }
     });
     futures::future::join_all(meetings).await;
-    for person in &mut people {
-        person.stop().await;
-    }
+    futures::future::join_all(people.iter_mut().map(Person::stop)).await;
 }
