@@ -116,14 +116,7 @@ impl Corner {
         std::fs::write(&clock, format!("{days:+}d\n")).unwrap();
         let mut corner = under(&library, &clock, "corner");
         corner.start_relay();
-        let (mut alice, mut bob) = (Person::new("alice"), Person::new("bob"));
-        for person in [&mut alice, &mut bob] {
-            person.start(&[]);
-            assert_eq!(person.ok(&["relay", "add", corner.ready["card"].as_str().unwrap()])["state"], "ready");
-        }
-        alice.befriend("alice", &bob, "bob");
-        alice.says("@bob", "hello");
-        bob.says("@alice", "hello yourself");
+        let (alice, bob) = corner.two_friends();
         Some(Self { corner, alice, bob, clock, _dir: dir })
     }
 

@@ -139,14 +139,7 @@ fn a_relay_whose_disk_fills_up_gives_what_it_holds_tells_senders_and_takes_mail_
     let Some(disk) = Disk::make("24m") else { return skipped(NEEDS) };
     let mut corner = disk.person("corner").init("corner");
     corner.start_relay();
-    let (mut alice, mut bob) = (Person::new("alice"), Person::new("bob"));
-    for person in [&mut alice, &mut bob] {
-        person.start(&[]);
-        assert_eq!(person.ok(&["relay", "add", corner.ready["card"].as_str().unwrap()])["state"], "ready");
-    }
-    alice.befriend("alice", &bob, "bob");
-    alice.says("@bob", "hello");
-    bob.says("@alice", "hello yourself");
+    let (mut alice, mut bob) = corner.two_friends();
     bob.stop();
     let mut held = vec![alice.leaves("@bob", "to a roomy disk")];
 

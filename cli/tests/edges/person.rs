@@ -230,6 +230,19 @@ impl Person {
         self.ok(&["contact", "add", &link(other), "--name", their_name]);
         other.ok(&["contact", "add", &link(self), "--name", my_name]);
     }
+
+    /// Two who have mailboxes at this person's relay, and wrote to each other.
+    pub(crate) fn two_friends(&self) -> (Self, Self) {
+        let (mut alice, mut bob) = (Self::new("alice"), Self::new("bob"));
+        for person in [&mut alice, &mut bob] {
+            person.start(&[]);
+            assert_eq!(person.ok(&["relay", "add", self.ready["card"].as_str().unwrap()])["state"], "ready");
+        }
+        alice.befriend("alice", &bob, "bob");
+        alice.says("@bob", "hello");
+        bob.says("@alice", "hello yourself");
+        (alice, bob)
+    }
 }
 
 /// Waits until a condition holds, or fails the test.
