@@ -164,6 +164,25 @@ fn a_first_message_and_its_answer_go_through_a_relay_alone_by_people_who_are_nev
 }
 
 #[test]
+fn a_relay_that_is_gone_is_shown_as_gone_and_again_once_it_is_back() {
+    let mut corner = Person::new("corner");
+    let relay = ["relay", "run", "--open", "--name", "corner"];
+    corner.run(&relay);
+    let mut alice = Person::online("alice");
+    let state = |who: &Person| who.ok(&["relay", "list"])["items"][0]["state"].clone();
+    assert_eq!(alice.ok(&["relay", "add", corner.ready["card"].as_str().unwrap()])["state"], "ready");
+    corner.kill();
+    until(|| state(&alice) == "unreachable");
+    // Who stops in order may start at once, also while somebody is still being looked for.
+    alice.ok(&["stop"]);
+    let mut before = alice.daemon.take().unwrap();
+    alice.start(&[]);
+    before.wait().unwrap();
+    corner.run(&relay);
+    until(|| state(&alice) == "ready");
+}
+
+#[test]
 fn a_relay_runs_beside_any_daemon_and_shows_its_card() {
     let mut carol = Person::new("carol");
     carol.start(&["--relay"]);

@@ -136,7 +136,8 @@ impl App {
             NetEvent::Asked { ask, outcome } => self.asked(w, ask, outcome),
             NetEvent::Woken { from } => self.woken(w, &from.0),
             NetEvent::Addresses { peer, addresses } => self.addresses(w, &peer.0, addresses),
-            NetEvent::PeerDown { .. } | NetEvent::Published { .. } => Ok(()),
+            NetEvent::PeerDown { peer } => self.relay_down(w, &peer.0),
+            NetEvent::Published { .. } => Ok(()),
         }
     }
 

@@ -37,6 +37,7 @@ pub use files::allow_many_files;
 pub use handle::{NetHandle, NetSetup, PingError, peer_name, spawn};
 pub use peers::limits::Limits;
 pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink, record_check};
+pub use translate::is_peer;
 pub use types::{
     AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, RelayInput,
     RelayToken, Transport, Verdict,

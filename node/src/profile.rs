@@ -156,6 +156,11 @@ pub fn open(home: &Path, key: &Key) -> Result<Profile, UserError> {
     Ok(Profile { store, folder, lock })
 }
 
+/// Tells whether a process holds a profile: a daemon that runs, or one that ends.
+pub fn is_in_use(home: &Path) -> bool {
+    matches!(lock(home), Err(Error::InUse { .. }))
+}
+
 fn lock(home: &Path) -> Result<ProfileLock, Error> {
     ProfileLock::acquire(&Folder::new(home).lock(), &home.display().to_string(), "kith stop")
 }

@@ -3,9 +3,9 @@
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::render::{Show, Style};
-use kith_node::{Client, Code, UserError};
+use kith_node::{Client, Code, UserError, profile};
 use serde::Serialize;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// How long a daemon may take to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,12 +28,12 @@ impl Show for Stopped {
 
 /// Stops the daemon and waits until it is gone; none running is fine.
 pub(crate) async fn run(context: &Context) -> Outcome {
-    let changed = stop(&context.client).await?;
+    let changed = stop(&context.client, &context.paths.home).await?;
     context.out.one(&Stopped { running: false, changed })
 }
 
-/// Stops a daemon; tells whether there was one.
-pub(crate) async fn stop(client: &Client) -> Result<bool, UserError> {
+/// Stops a daemon and waits until another could start; tells whether there was one.
+async fn stop(client: &Client, home: &Path) -> Result<bool, UserError> {
     match client.stop().await {
         Ok(_) => {}
         Err(error) if error.code == Code::DaemonUnreachable => return Ok(false),
@@ -42,6 +42,9 @@ pub(crate) async fn stop(client: &Client) -> Result<bool, UserError> {
     }
     let gone = async {
         while !matches!(client.status().await, Err(error) if error.code == Code::DaemonUnreachable) {
+            tokio::time::sleep(PAUSE).await;
+        }
+        while profile::is_in_use(home) {
             tokio::time::sleep(PAUSE).await;
         }
     };

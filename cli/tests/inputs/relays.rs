@@ -142,6 +142,12 @@ fn cards_of_relays_that_do_not_fit_are_named() {
     let invite = relay.ok(&["relay", "invite"])["url"].as_str().unwrap().to_owned();
     let added = alice.ok(&["relay", "add", &format!(" «{invite}» ")]);
     assert_eq!((&added["state"], &added["changed"]), (&"ready".into(), &true.into()));
+    // An address that names no peer changes nothing, though the code in front of it is right.
+    let hint = "copy the link again, or ask for it";
+    let damaged = format!("{}xx", url.split_once("&a=").map_or(&*url, |(first, _)| first));
+    let what = "the address in the link names no peer";
+    check(&alice, &[(&["relay", "add", &damaged], b"", 2, "code_bad_hint", what, hint)]);
+    assert_eq!(alice.ok(&["relay", "list"])["items"][0]["state"], "ready");
     // In use already is no error.
     assert_eq!(alice.ok(&["relay", "add", &invite])["changed"], false);
     assert_eq!(alice.ok(&["relay", "add", &code])["changed"], false, "where it listens is known");

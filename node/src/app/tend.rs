@@ -90,6 +90,22 @@ impl App {
         Ok(())
     }
 
+    /// A peer is gone: if it is a relay of ours, it is asked soon, so that mail comes over a connection again or people see
+    /// that it does not answer.
+    pub(super) fn relay_down(&self, w: &mut Work<'_>, peer: &str) -> Result<(), Halt> {
+        for mut own in self.own_relays(w)?.into_iter().filter(|own| own.peer == peer) {
+            own.unread = true;
+            if own.question.is_none_or(|q| w.now >= q.lease_until) {
+                let pause = FORGETFUL_AGAIN_MS + w.rng.next_u64() % (4 * FORGETFUL_AGAIN_MS);
+                own.due_at = own.due_at.min(w.now.plus_millis(pause));
+            }
+            self.put_relay(w, &own)?;
+        }
+        // A start reads every mailbox, whatever the rows say.
+        w.forgettable();
+        Ok(())
+    }
+
     /// A relay has another nonce than it had: it started anew, perhaps from an old copy and with another time.
     pub(super) fn started_anew(&self, w: &mut Work<'_>, relay: &RelayId, peer: &str) -> Result<(), Halt> {
         for mut own in self.own_relays(w)?.into_iter().filter(|own| own.relay == *relay && own.peer == peer) {

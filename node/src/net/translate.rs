@@ -34,6 +34,11 @@ pub(crate) fn peer_id(name: &PeerName) -> Option<PeerId> {
     name.0.parse().ok().filter(is_sound)
 }
 
+/// Whether a text is the transport name of a peer whose key may be used.
+pub fn is_peer(name: &str) -> bool {
+    peer_id(&PeerName(name.to_owned())).is_some()
+}
+
 /// Says whether a peer's key is an Ed25519 key that is canonical, of prime order, and therefore not anybody's to sign with.
 ///
 /// libp2p verifies signatures non-strictly, under which a small-order key has signatures that everybody can make.

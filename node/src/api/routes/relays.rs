@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get};
-use kith_protocol::{MailboxId, RelayId};
+use kith_protocol::{MailboxId, RelayId, mailbox};
 
 /// The type of Prometheus text (exposition format 0.0.4).
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -46,7 +46,19 @@ pub(super) async fn add<B: Backend>(
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<AddRelay>,
 ) -> Answer<RelayAdded> {
+    check_hints(&request.card)?;
     one(shared.backend.command(Command::RelayAdd { card: request.card }, key).await?.relay()?)
+}
+
+/// Refuses a card whose addresses name nobody: nothing checks them as its sum checks the code.
+fn check_hints(card: &str) -> Result<(), UserError> {
+    let hints = mailbox::RelayCard::parse(card).map(|card| card.hints).unwrap_or_default();
+    let names = hints.iter().filter_map(|hint| hint.rsplit_once("/p2p/"));
+    match names.into_iter().find(|(_, peer)| !crate::net::is_peer(peer)) {
+        Some(_) => Err(UserError::new(Code::CodeBadHint, "the address in the link names no peer")
+            .hint("copy the link again, or ask for it")),
+        None => Ok(()),
+    }
 }
 
 /// Lets a relay go.
