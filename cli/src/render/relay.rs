@@ -17,7 +17,7 @@ pub(crate) fn relay_state(state: RelayState, style: Style) -> String {
         RelayState::Unreachable => style.warn("does not answer"),
         RelayState::Refused => style.bad("refuses"),
         RelayState::WrongKey => style.bad("another relay answers there"),
-        RelayState::Leaving => style.faint("let go: read until your contacts know, 8 days at most"),
+        RelayState::Leaving => style.faint("let go: read until nothing came for 8 days"),
     }
 }
 

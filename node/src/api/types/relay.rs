@@ -19,7 +19,7 @@ pub enum RelayState {
     Refused,
     /// Another key than the card's answers there.
     WrongKey,
-    /// It was let go: read for 8 days more, then told to forget me.
+    /// It was let go: read until nothing came for 8 days, then told to forget me.
     Leaving,
 }
 
