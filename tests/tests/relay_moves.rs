@@ -23,6 +23,18 @@ fn given(world: &World, who: usize) -> Option<Pass> {
     rows.iter().flat_map(|row| &row.given).next().map(|bytes| Pass::decode(bytes).unwrap())
 }
 
+/// What a relay answers to a deposit under a pass.
+fn deposit(world: &mut World, pass: &Pass) -> Answer {
+    let from = PeerName("removed".into());
+    let nonce = world.nonce_at(0, &from);
+    let request = pass.deposit(&nonce, world.now.day(), world.now.plus_days(1), false, &[1; 600]);
+    Answer::decode(&world.ask_relay(0, &from, request).unwrap()).unwrap()
+}
+
+fn is_revoked(answer: &Answer) -> bool {
+    matches!(answer, Answer::Refused(Refusal { reason: Reason::Revoked, .. }))
+}
+
 #[test]
 fn r_out_13_a_relay_that_is_silent_for_days_is_named_and_replaced_and_taken_again_when_it_is_back() {
     let mut world = World::friends_at([&[0, 1], &[0, 1]]);
@@ -115,22 +127,28 @@ fn r_out_14_a_relay_put_back_to_an_old_copy_takes_nothing_from_who_was_removed()
     let mut world = World::friends_at([&[0], &[0]]);
     let before = world.relays[0].image();
     let pass = given(&world, 0).unwrap();
-    let from = PeerName("removed".into());
-    let deposit = |world: &mut World| {
-        let nonce = world.nonce_at(0, &from);
-        let request = pass.deposit(&nonce, world.now.day(), world.now.plus_days(1), false, &[1; 600]);
-        Answer::decode(&world.ask_relay(0, &from, request).unwrap()).unwrap()
-    };
-    let is_refused = |answer: Answer| matches!(answer, Answer::Refused(Refusal { reason: Reason::Revoked, .. }));
-    assert!(matches!(deposit(&mut world), Answer::Custody(_)), "a pass that opens nothing");
+    assert!(matches!(deposit(&mut world, &pass), Answer::Custody(_)), "a pass that opens nothing");
     let account = world.people[0].account();
     world.act(1, Command::ContactRemove { account });
     world.run_for(60_000);
-    assert!(is_refused(deposit(&mut world)));
+    assert!(is_revoked(&deposit(&mut world, &pass)));
     world.put_relay_back(0, before);
-    assert!(matches!(deposit(&mut world), Answer::Custody(_)), "nobody told it again yet");
+    assert!(matches!(deposit(&mut world, &pass), Answer::Custody(_)), "nobody told it again yet");
     world.run_for(20 * 60_000);
-    assert!(is_refused(deposit(&mut world)));
+    assert!(is_revoked(&deposit(&mut world, &pass)));
+}
+
+#[test]
+fn r_out_14_who_is_removed_leaves_nothing_at_a_relay_that_was_let_go_before() {
+    let mut world = World::friends_at([&[1], &[0]]);
+    let pass = given(&world, 0).unwrap();
+    let (old, account) = (world.relays[0].id(), world.people[0].account());
+    world.act(1, Command::RelayRemove { relay: old });
+    world.run_for(2 * HOUR);
+    assert!(matches!(deposit(&mut world, &pass), Answer::Custody(_)), "contacts who do not know yet leave mail there");
+    world.act(1, Command::ContactRemove { account });
+    world.run_for(20 * 60_000);
+    assert!(is_revoked(&deposit(&mut world, &pass)));
 }
 
 #[test]

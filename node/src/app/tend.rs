@@ -369,7 +369,10 @@ impl App {
         }
         if !own.offered && own.standing == RelayStanding::Ready {
             own.offered = true;
-            own.stranger = new_serial(w);
+            if own.stranger == 0 {
+                // One that was given before stays: a new contact code ends it (R-OUT-14).
+                own.stranger = new_serial(w);
+            }
             self.put_relay(w, &own)?;
             self.places_changed(w)?;
             own = w.get::<OwnRelay>(&OwnRelay::key_of(own.number))?.unwrap_or(own);
