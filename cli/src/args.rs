@@ -1,8 +1,8 @@
 //! The command line: flags that every verb takes, and the verbs.
 
 use crate::commands::{
-    completions, config, contact, demo, init, listen, man, me, outbox, peer, read, relay, run, send, service, session,
-    status, why,
+    amend, channel, completions, config, contact, demo, init, invite, join, listen, man, me, member, outbox, peer,
+    read, relay, role, run, send, service, session, status, why,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
@@ -11,7 +11,8 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "kith", version, propagate_version = false, disable_help_subcommand = true)]
 #[command(
-    after_help = "Try it: kith demo. Start: kith init, kith run, kith me, kith contact add CODE, kith send @NAME TEXT."
+    after_help = "Try it: kith demo. Start: kith init, kith run, kith me, kith contact add CODE, kith send @NAME TEXT. \
+                  Channels: kith channel create NAME, kith invite '#NAME', kith join CODE."
 )]
 pub(crate) struct Cli {
     /// Flags of every verb.
@@ -51,19 +52,40 @@ pub(crate) enum Verb {
     Doctor,
     /// Show how far a message got, step by step
     Why(why::WhyArgs),
-    /// See it work: real daemons on this machine, with a crash in the middle
+    /// See it work: real daemons on this machine, a relay, a channel, crashes in the middle
     Demo(demo::DemoArgs),
     /// Show my contact code and link; change my name
     Me(me::MeArgs),
     /// People: add, list, requests, accept, verify, rename, block, unblock, remove
     #[command(subcommand)]
     Contact(contact::ContactVerb),
+    /// Come into a channel by an invite
+    Join(join::JoinArgs),
+    /// Invite into a channel; list invites, revoke one, inspect a code
+    Invite(invite::InviteArgs),
+    /// Channels: create, list, info, leave, rename, topic, set, rekey, mute, requests
+    #[command(subcommand)]
+    Channel(channel::ChannelVerb),
+    /// Members of a channel: list, role, remove, ban, unban, approve, deny, mute
+    #[command(subcommand)]
+    Member(member::MemberVerb),
+    /// Roles of a channel: list, define, drop
+    #[command(subcommand)]
+    Role(role::RoleVerb),
     /// Send a message
     Send(send::SendArgs),
     /// Read a conversation
     Read(read::ReadArgs),
     /// Follow messages and events as they happen
     Listen(listen::ListenArgs),
+    /// React to a message of a channel
+    React(amend::ReactArgs),
+    /// Give a message of mine in a channel other words
+    Edit(amend::EditArgs),
+    /// Ask all members of a channel to hide a message
+    Delete(amend::DeleteArgs),
+    /// Pin a message of a channel
+    Pin(amend::PinArgs),
     /// Messages on their way: list, retry, cancel
     #[command(subcommand)]
     Outbox(outbox::OutboxVerb),
@@ -119,9 +141,18 @@ mod tests {
             "demo",
             "me",
             "contact",
+            "join",
+            "invite",
+            "channel",
+            "member",
+            "role",
             "send",
             "read",
             "listen",
+            "react",
+            "edit",
+            "delete",
+            "pin",
             "outbox",
             "peer",
             "relay",

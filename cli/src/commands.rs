@@ -1,20 +1,26 @@
 //! The verbs, one file each: their arguments and what they do.
 //! Must not print: that is `render`'s.
 
+pub(crate) mod amend;
+pub(crate) mod channel;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod contact;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod init;
+pub(crate) mod invite;
+pub(crate) mod join;
 pub(crate) mod listen;
 pub(crate) mod man;
 pub(crate) mod me;
+pub(crate) mod member;
 pub(crate) mod metrics;
 pub(crate) mod outbox;
 pub(crate) mod peer;
 pub(crate) mod read;
 pub(crate) mod relay;
+pub(crate) mod role;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod service;
@@ -53,9 +59,18 @@ pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
         Some(Verb::Demo(args)) => demo::run(args, context).await,
         Some(Verb::Me(args)) => me::run(args, context).await,
         Some(Verb::Contact(verb)) => contact::run(verb, context).await,
+        Some(Verb::Join(args)) => join::run(args, context).await,
+        Some(Verb::Invite(args)) => invite::run(args, context).await,
+        Some(Verb::Channel(verb)) => channel::run(verb, context).await,
+        Some(Verb::Member(verb)) => member::run(verb, context).await,
+        Some(Verb::Role(verb)) => role::run(verb, context).await,
         Some(Verb::Send(args)) => send::run(args, context).await,
         Some(Verb::Read(args)) => read::run(args, context).await,
         Some(Verb::Listen(args)) => listen::run(args, context).await,
+        Some(Verb::React(args)) => amend::react(args, context).await,
+        Some(Verb::Edit(args)) => amend::edit(args, context).await,
+        Some(Verb::Delete(args)) => amend::delete(args, context).await,
+        Some(Verb::Pin(args)) => amend::pin(args, context).await,
         Some(Verb::Outbox(verb)) => outbox::run(verb, context).await,
         Some(Verb::Peer(verb)) => peer::run(verb, context).await,
         Some(Verb::Relay(verb)) => relay::run(verb, context).await,

@@ -116,6 +116,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// Writes a duration as the API takes it.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Reads a size such as `400000`, `64KiB`, `128MiB`, `4G`; units are powers of 1,024.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let wrong = || "a size such as 400000, 64KiB, 128MiB or 4GiB".to_owned();
@@ -136,8 +141,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 /// Reads after which time a message disappears.
 pub(crate) fn expiry(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    kith_node::api::check_expiry(millis).map(|()| time).map_err(|e| e.message)
+    kith_node::api::check_expiry(millis(time)).map(|()| time).map_err(|e| e.message)
 }
 
 /// Reads a point in time: RFC 3339, or a duration before now.
@@ -146,8 +150,7 @@ pub(crate) fn since(text: &str) -> Result<Time, String> {
         return Ok(time);
     }
     let back = duration(text).map_err(|_| "a time like 2026-01-31T08:00:00Z, or how far back: 2h, 7d".to_owned())?;
-    let millis = u64::try_from(back.as_millis()).unwrap_or(u64::MAX);
-    Ok(Time(Clock::system().now().minus_millis(millis)))
+    Ok(Time(Clock::system().now().minus_millis(millis(back))))
 }
 
 #[cfg(test)]

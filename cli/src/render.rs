@@ -1,6 +1,7 @@
 //! The only place that prints: for people, or as JSON.
 //! Must not ask the daemon anything.
 
+mod channel;
 pub(crate) mod clean;
 mod contact;
 mod hint;
@@ -10,6 +11,7 @@ mod qr;
 mod relay;
 mod time;
 
+pub(crate) use channel::{ChannelDetails, Inspected, JoinReply};
 pub(crate) use clean::{clean, clean_line};
 pub(crate) use message::state as message_state;
 pub(crate) use qr::qr;

@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::{TempDir, tempdir};
 
+/// A channel invite, well written.
+const INVITE: &str = "kith1zgrswpc8qurswpc8qurswpc8qurswpc8qurswpc8qurswpc8qurswr43a4h";
+
 struct Place {
     dir: TempDir,
 }
@@ -67,6 +70,32 @@ fn usage_errors_are_objects_with_exit_2() {
         &["contact"],
         &["read", "@bob", "-n", "0"],
         &["send", "@bob", "hi", "--wait", "yesterday"],
+        &["channel"],
+        &["channel", "info"],
+        &["channel", "topic", "#general"],
+        &["channel", "set", "#general", "mode=secret"],
+        &["channel", "set", "#general", "retention=1h"],
+        &["channel", "set", "#general", "expire"],
+        &["invite"],
+        &["invite", "#general", "--uses", "0"],
+        &["invite", "#general", "--uses", "10001"],
+        &["invite", "#general", "--history", "some"],
+        &["invite", "list"],
+        &["invite", "revoke", "#general"],
+        &["invite", "inspect"],
+        &["join"],
+        &["join", "kith1x", "--wait", "soon"],
+        &["member", "list"],
+        &["member", "role", "#general", "@bob"],
+        &["member", "role", "#general", "@bob", "admin", "--take", "--for", "1d"],
+        &["member", "mute", "#general", "@bob", "--off", "--for", "1d"],
+        &["role", "define", "#general", "helper", "--allow", "everything"],
+        &["role", "drop", "#general"],
+        &["react", "abcdef"],
+        &["react", "abcdef", " "],
+        &["edit", "abcdef"],
+        &["delete", "abcdef"],
+        &["pin"],
     ] {
         let (exit, code, error) = place.error(args, b"");
         assert_eq!((exit, code.as_str()), (2, "usage"), "{args:?}");
@@ -74,6 +103,15 @@ fn usage_errors_are_objects_with_exit_2() {
             !error["message"].as_str().unwrap().is_empty() && !error["hint"].as_str().unwrap().is_empty(),
             "{args:?}"
         );
+    }
+    for args in [
+        &["invite", "#general", "--role", "a\u{202e}b"][..],
+        &["member", "role", "#general", "@bob", " "],
+        &["role", "define", "#general", "helper", "--inherit", "a\nb"],
+        &["role", "drop", "#general", ""],
+    ] {
+        let (exit, code, error) = place.error(args, b"");
+        assert_eq!((exit, code.as_str()), (2, "bad_name"), "{args:?}: {error}");
     }
     let plain = place.kith(&["frobnicate"]);
     assert_eq!(plain.status.code(), Some(2));
@@ -132,6 +170,33 @@ fn without_a_daemon_every_verb_that_needs_one_exits_3() {
         &["send", "@bob", "hi", "--wait", "delivered"],
         &["read", "@bob"],
         &["listen"],
+        &["send", "#general", "hi", "--reply", "abcdef"],
+        &["read", "#general"],
+        &["listen", "#general"],
+        &["react", "abcdef", "👍"],
+        &["edit", "abcdef", "other", "words"],
+        &["delete", "abcdef", "--everyone"],
+        &["pin", "abcdef", "--off"],
+        &["channel", "create", "general"],
+        &["channel", "list"],
+        &["channel", "info", "#general"],
+        &["channel", "topic", "#general", "all", "of", "it"],
+        &["channel", "set", "#general", "retention=30d"],
+        &["channel", "rekey", "#general", "--emergency"],
+        &["channel", "mute", "#general", "--off"],
+        &["channel", "requests", "#general"],
+        &["channel", "leave", "#general"],
+        &["invite", "#general"],
+        &["invite", "#general", "--uses", "1", "--history", "30d", "--role", "Reader", "--approve"],
+        &["invite", "list", "#general"],
+        &["invite", "revoke", "#general", "abcdef"],
+        &["join", INVITE, "--yes"],
+        &["member", "list", "#general"],
+        &["member", "role", "#general", "@bob", "admin", "--for", "1d"],
+        &["member", "ban", "#general", "@bob", "--reason", "spam"],
+        &["member", "approve", "#general", "@bob"],
+        &["role", "list", "#general"],
+        &["role", "define", "#general", "helper", "--inherit", "reader", "--allow", "pin,mute", "--deny", "send"],
         &["outbox", "list"],
         &["peer", "list"],
         &["why", "abcdef"],
@@ -277,7 +342,7 @@ fn doctor_without_a_profile_says_what_to_do_and_exits_1() {
 fn a_usage_error_says_what_is_missing_and_where_help_is() {
     let place = Place::new();
     for (args, message, help) in [
-        (&["send"][..], "the following required arguments were not provided: <@P>", "kith send --help"),
+        (&["send"][..], "the following required arguments were not provided: <#C|@P>", "kith send --help"),
         (&["why"], "the following required arguments were not provided: <MESSAGE>", "kith why --help"),
         (
             &["contact", "add"],
@@ -310,6 +375,42 @@ fn a_usage_error_says_what_is_missing_and_where_help_is() {
         assert_eq!((exit, code.as_str()), (2, "usage"), "{args:?}");
         assert_eq!((error["message"].as_str(), error["hint"].as_str()), (Some(message), Some(help)), "{args:?}");
     }
+}
+
+#[test]
+fn a_code_is_inspected_without_a_daemon_or_a_profile() {
+    let place = Place::new();
+    let link = format!("kith:{INVITE}?a=/ip4/192.0.2.1/tcp/4001");
+    let inspect = |args: &[&str], stdin: &[u8]| -> Value {
+        let args: Vec<&str> = ["invite", "inspect"].iter().chain(args).copied().chain(["--json"]).collect();
+        serde_json::from_slice(&place.kith_with(&args, stdin).stdout).unwrap()
+    };
+    let hints: Value = vec!["/ip4/192.0.2.1/tcp/4001"].into();
+    for found in [inspect(&[&link], b""), inspect(&["-"], link.as_bytes())] {
+        assert_eq!(found, serde_json::json!({"v": 1, "kind": "invite", "checksum": "ok", "hints": hints}));
+    }
+    // In groups, without quotes, it is several words.
+    assert_eq!(inspect(&[&INVITE[..20], &INVITE[20..]], b"")["kind"], "invite");
+    assert!(text(&place.kith(&["invite", "inspect", INVITE]).stdout).contains("join CODE"));
+    let typo = INVITE.replace("pc8qurswr", "pc8qurswq");
+    for (code, error) in [(typo.as_str(), "code_typo"), (&INVITE[..30], "code_truncated"), ("hello", "code_typo")] {
+        let (exit, got, said) = place.error(&["invite", "inspect", code], b"");
+        assert_eq!((exit, got.as_str(), said["hint"].as_str().unwrap().is_empty()), (2, error, false), "{code}");
+    }
+}
+
+#[test]
+fn joining_takes_a_yes_and_names_the_flag_where_nobody_can_be_asked() {
+    let place = Place::new();
+    let (exit, code, error) = place.error(&["join", INVITE], b"");
+    assert_eq!((exit, code.as_str()), (2, "input_needed"));
+    assert!(error["hint"].as_str().unwrap().ends_with(" join CODE --yes"), "{error}");
+    assert_eq!(place.kith_with(&["join", "-"], INVITE.as_bytes()).status.code(), Some(2));
+    // What is no invite is named before that.
+    assert_eq!(place.error(&["join", "hello"], b"").1, "code_typo");
+    assert_eq!(place.error(&["join", "--yes", &INVITE[..30]], b"").1, "code_truncated");
+    let (_, code, error) = place.error(&["delete", "abcdef"], b"");
+    assert_eq!((code.as_str(), error["hint"].as_str()), ("usage", Some("--everyone asks all members to hide it")));
 }
 
 #[test]

@@ -390,12 +390,23 @@ fn the_demo_works_and_leaves_nothing_behind() {
     let steps: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!(steps.iter().all(|s| s["v"] == 1 && s["ok"] == true), "{out}");
     let of = |step: &str| steps.iter().filter(|s| s["step"] == step).collect::<Vec<_>>();
-    assert_eq!((of("init").len(), of("run").len(), of("kill").len(), of("stop").len()), (3, 5, 2, 5));
+    assert_eq!((of("init").len(), of("run").len(), of("kill").len(), of("stop").len()), (4, 10, 3, 9));
     assert_eq!((of("relay").len(), of("relay_add").len(), of("collected").len()), (2, 2, 1));
     assert_eq!(of("state").iter().filter(|s| s["state"] == "stored").count(), 3, "the relay signed for each");
     assert!(of("state").iter().filter(|s| s["state"] == "delivered").count() >= 2, "a delivery each way");
     let recovered = of("recovered")[0];
     assert_eq!((&recovered["read"], &recovered["unique"]), (&21.into(), &21.into()));
+    // The channel: two come in by code, everybody reads everything in order and once, and who is removed nothing more.
+    assert_eq!((of("invite")[0]["length"].clone(), of("join").len()), (64.into(), 2));
+    let read = |who: &str| of("read").iter().filter(|s| s["who"] == who).map(|s| s["read"].clone()).collect::<Vec<_>>();
+    let kept = of("kept_out")[0];
+    assert_eq!((read("alice").last(), read("bob").last()), (Some(&17.into()), Some(&17.into())));
+    assert_eq!(
+        (read("bob"), read("carol").last()),
+        (vec![3.into(), 9.into(), 11.into(), 15.into(), 16.into(), 17.into()], Some(&15.into()))
+    );
+    assert_eq!((&kept["read"], &kept["before"], &kept["refused"]), (&15.into(), &15.into(), &true.into()));
+    assert_eq!((of("told").len(), &of("healed")[0]["members"]), (1, &3.into()));
     for run in of("run").into_iter().chain(of("relay")) {
         wait_gone(run["pid"].as_u64().unwrap());
     }

@@ -218,3 +218,63 @@ fn hints_about_relays_can_be_typed_as_they_stand() {
     }
     assert_eq!(types(&relay, &hint(&relay, &["relay", "block", "zzzzzz"])).lines().count(), 2);
 }
+
+#[test]
+fn hints_about_channels_name_the_one_at_hand_and_can_be_typed_as_they_stand() {
+    let alice = Person::online("alice");
+    let mut bob = Person::new("bob");
+    bob.start(&["--bootstrap", &alice.address()]);
+    let types = |person: &Person, line: &str| {
+        let output = shell(line).env_clear().env("PATH", path()).env("HOME", person.dir.path()).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let hint = |person: &Person, args: &[&str]| {
+        let said = String::from_utf8(person.command(args).output().unwrap().stderr).unwrap();
+        said.lines().last().unwrap().trim_start_matches("  try: ").to_owned()
+    };
+    let kith = |person: &Person| format!("kith --home {}", person.home().display());
+    let empty = String::from_utf8(alice.command(&["channel", "list"]).output().unwrap().stdout).unwrap();
+    assert_eq!(empty, format!("no channel yet: {0} channel create NAME, or {0} join CODE\n", kith(&alice)));
+    let (create, _) = empty.trim().trim_start_matches("no channel yet: ").split_once(", or ").unwrap();
+    // A name that a shell would take apart.
+    assert!(types(&alice, &create.replace("NAME", r"'it'\''s $HOME'")).starts_with("#it's $HOME  "));
+    let channel = "#it's $HOME";
+    let word = r"'#it'\''s $HOME'";
+
+    let none = String::from_utf8(alice.command(&["invite", "list", channel]).output().unwrap().stdout).unwrap();
+    let invite = none.trim().strip_prefix("no invite lets anybody in now: ").unwrap();
+    assert_eq!(invite, format!("{} invite {word}", kith(&alice)));
+    let made = types(&alice, invite);
+    let code = made.lines().find_map(|line| line.strip_prefix("code  ")).unwrap();
+    assert_eq!(code.len(), 64);
+    let yes = hint(&bob, &["join", code]);
+    assert_eq!(yes, format!("{} join CODE --yes", kith(&bob)));
+    let joined = types(&bob, &yes.replace("CODE", code));
+    let next = joined.lines().nth(1).unwrap().split(" · ").next().unwrap();
+    assert_eq!(types(&bob, next), "no messages\n");
+
+    for (args, list) in [
+        (["role", "drop", channel, "no such"], "role list"),
+        (["member", "remove", channel, "@nobody"], "member list"),
+        (["invite", "revoke", channel, "zzzzzz"], "invite list"),
+        (["member", "approve", channel, "@nobody"], "channel requests"),
+    ] {
+        let told = hint(&alice, &args);
+        assert_eq!(told, format!("{} {list} {word}", kith(&alice)));
+        types(&alice, &told);
+    }
+    let may = hint(&bob, &["channel", "rename", channel, "mine"]);
+    let (members, roles) = may.split_once(" shows who may; roles: ").unwrap();
+    assert_eq!((types(&bob, members).lines().count(), types(&bob, roles).lines().count()), (2, 5));
+    let plain = hint(&alice, &["channel", "info", &channel[1..]]);
+    assert_eq!(plain, format!("channels are named with a #: {word}"));
+
+    // The last owner makes another one first, as it says, and leaves.
+    let owner = hint(&alice, &["channel", "leave", channel]);
+    let line = owner.strip_prefix("make somebody else owner first: ").unwrap().replace("@PERSON", "@bob");
+    assert_eq!(types(&alice, &line), "done\n");
+    assert_eq!(types(&alice, &format!("{} channel leave {word}", kith(&alice))), "done\n");
+    let again = hint(&alice, &["send", channel, "hi"]);
+    assert_eq!(again, format!("ask for an invite: {} join CODE", kith(&alice)));
+}

@@ -29,7 +29,7 @@ pub async fn echo(client: &Client) -> anyhow::Result<()> {
                 client.accept_contact(&stranger.account.to_string()).await?;
             }
             EventKind::Message(said) if !said.outgoing && said.kind == MessageKind::Text => {
-                let echo = SendRequest { to: said.from.to_string(), body: said.body, expires_after_ms: None };
+                let echo = SendRequest { to: said.from.to_string(), body: said.body, ..SendRequest::default() };
                 // The message's own id is the idempotency key: seen twice within a day, it is answered once.
                 client.send_with_key(&echo, &said.id.to_string()).await?;
             }

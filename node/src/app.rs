@@ -4,6 +4,9 @@
 //! and a killed node goes on where its rows are.
 
 mod asking;
+mod channel;
+pub mod channel_query;
+mod channel_reach;
 pub mod command;
 mod contact;
 mod create;
@@ -51,6 +54,7 @@ use crate::{
     net::{AskOutcome, NetEvent},
 };
 use asking::Question;
+use channel::{JOIN_NUMBER, JOIN_QUERY};
 use kith_protocol::{RelayId, Timestamp};
 use kith_store::{
     Store,
@@ -70,6 +74,8 @@ pub struct App {
     own_relay: Option<RelayId>,
     /// The passes of devices, as they were read last.
     read_passes: passes::ReadPasses,
+    /// Channels as they were last.
+    rooms: channel::Rooms,
 }
 
 impl App {
@@ -86,6 +92,7 @@ impl App {
             leapt_at: None,
             own_relay: None,
             read_passes: passes::ReadPasses::default(),
+            rooms: channel::Rooms::default(),
         })
     }
 
@@ -131,12 +138,25 @@ impl App {
         match event {
             NetEvent::Inbound { token, from, frame } => self.inbound(w, token, from, &frame.envelope),
             NetEvent::DeliverDone { attempt, outcome } => self.attempt_done(w, attempt, outcome),
+            NetEvent::Found { query, records, .. } if query & JOIN_QUERY != 0 => {
+                self.join_found(w, query & JOIN_NUMBER, &records)
+            }
             NetEvent::Found { query, records, asked } => self.found(w, query, &records, asked),
-            NetEvent::PeerUp { peer } => self.peer_up(w, &peer.0),
+            NetEvent::PeerUp { peer } => {
+                self.member_up(w, &peer.0)?;
+                self.mailboxes_woken(w, &peer.0)?;
+                self.peer_up(w, &peer.0)
+            }
             NetEvent::Asked { ask, outcome } => self.asked(w, ask, outcome),
-            NetEvent::Woken { from } => self.woken(w, &from.0),
+            NetEvent::Woken { from } => {
+                self.mailboxes_woken(w, &from.0)?;
+                self.woken(w, &from.0)
+            }
             NetEvent::Addresses { peer, addresses } => self.addresses(w, &peer.0, addresses),
             NetEvent::PeerDown { peer } => self.relay_down(w, &peer.0),
+            NetEvent::Gossip { topic, frame, .. } => self.gossip(w, topic, frame),
+            NetEvent::MemberAsks { token, from, request } => self.member_asks(w, token, &from, &request),
+            NetEvent::FrameLeft { topic, item } => self.frame_left(w, &topic, &item),
             NetEvent::Published { .. } => Ok(()),
         }
     }
@@ -151,6 +171,12 @@ impl App {
             Some(Question::Prove { row, place }) => self.proved(w, row, place, outcome),
             Some(Question::Prekey { row, place }) => self.key_came(w, row, place, outcome),
             Some(Question::Kept { contact, place }) => self.kept_found(w, contact, place, outcome),
+            Some(question @ (Question::Join { .. } | Question::JoinOps { .. })) => {
+                self.join_answered(w, question, outcome)
+            }
+            Some(Question::ChannelMailbox { mailbox, tag }) => self.mailbox_answered(w, mailbox, tag, outcome),
+            Some(Question::ChannelDeposit { deposit, mailbox }) => self.item_left(w, mailbox, deposit, outcome),
+            Some(question) => self.member_answered(w, question, outcome),
             None => Ok(()),
         }
     }
@@ -166,6 +192,10 @@ impl App {
             DueWhat::Vanish(id) => self.vanish(w, id),
             DueWhat::Forget(id) => self.forget_id(w, id),
             DueWhat::Relay(number) => self.relay_due(w, number),
+            DueWhat::Channel(number) => self.channel_due(w, number),
+            DueWhat::Join(number) => self.join_due(w, number),
+            DueWhat::ChannelMailbox(number) => self.mailbox_due(w, number),
+            DueWhat::ChannelTend(number) => self.channel_tend(w, number),
         }
     }
 
@@ -215,6 +245,7 @@ impl App {
             Command::PeerBan { peer } => self.ban(w, peer, true),
             Command::PeerUnban { peer } => self.ban(w, peer, false),
             Command::SessionReset { account } => self.session_reset(w, account),
+            of_channels => self.channel_command(w, of_channels),
         }
     }
 }

@@ -96,7 +96,10 @@ impl Default for Log {
 /// Every key with what it does.
 const KEYS: &[(&str, &str)] = &[
     ("log.filter", "tracing filter of the daemon's log; KITH_LOG goes before it (at most 512 bytes)"),
-    ("messages.read_receipts", "whether to tell contacts that their messages were read: true or false"),
+    (
+        "messages.read_receipts",
+        "whether to tell contacts and members of channels that their messages were read: true or false",
+    ),
     ("network.announce", "multiaddresses under which others reach this node (at most 32)"),
     ("network.bootstrap", "multiaddresses of peers to start from (at most 32)"),
     ("network.dht", "whether to keep records for others: auto, server or client"),

@@ -4,10 +4,11 @@ use crate::api::error::{Code, UserError};
 use std::io;
 use tracing_subscriber::EnvFilter;
 
-/// What the network libraries log below error holds addresses of others; a filter may ask for it by name.
+/// What the network libraries log below error holds addresses of others; a filter may ask for it by name. What gossipsub
+/// takes for errors is made by others, and names them.
 const QUIET: &str = "libp2p=error,libp2p_swarm=error,libp2p_kad=error,libp2p_mdns=error,libp2p_quic=error,\
-    libp2p_tcp=error,libp2p_identify=error,libp2p_ping=error,libp2p_request_response=error,quinn=error,\
-    quinn_proto=error,quinn_udp=error,hickory_proto=error,hickory_resolver=error,multistream_select=error,yamux=error,\
+    libp2p_tcp=error,libp2p_identify=error,libp2p_ping=error,libp2p_request_response=error,libp2p_gossipsub=off,\
+    quinn=error,quinn_proto=error,quinn_udp=error,hickory_proto=error,hickory_resolver=error,multistream_select=error,yamux=error,\
     hyper=error,hyper_util=error";
 
 /// Starts the log with a tracing filter; once a process.

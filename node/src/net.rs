@@ -2,6 +2,7 @@
 //! Must not know accounts, sessions, contents or the store's rows.
 
 mod behaviour;
+mod channel;
 mod config;
 mod connections;
 mod deliver;
@@ -10,6 +11,7 @@ mod dht;
 mod events;
 mod fetch;
 mod files;
+mod gossip;
 mod handle;
 mod handshakes;
 mod identify;
@@ -17,6 +19,7 @@ mod inbound;
 mod mailbox;
 mod mdns;
 mod networks;
+mod opaque;
 mod outbound;
 mod peers;
 mod protect;
@@ -39,6 +42,6 @@ pub use peers::limits::Limits;
 pub use record::{Kept, Nowhere, PeerSink, RecordCheck, RecordError, RecordMeta, RecordSink, record_check};
 pub use translate::is_peer;
 pub use types::{
-    AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, NetStatus, PeerName, PeerStatus, RelayInput,
-    RelayToken, Transport, Verdict,
+    AskOutcome, DeliverOutcome, Frame, GossipStatus, InboundToken, MemberToken, NetCommand, NetEvent, NetStatus,
+    PeerName, PeerStatus, RelayInput, RelayToken, Transport, Verdict,
 };

@@ -88,7 +88,7 @@ id!(
     EnvelopeId, 32
 );
 id!(
-    /// Names a record in the DHT: the hash of a blinded daily key, day and slot.
+    /// Names a record in the DHT: the hash of a blinded daily key or an invite's slot key, day and slot.
     RecordKey, 32
 );
 id!(
@@ -108,12 +108,17 @@ id!(
     Tag, 16
 );
 id!(
-    /// Names a descriptor that a relay keeps: derived from the contact code and the relay, 32 bytes.
+    /// Names a descriptor or slot record that a relay keeps: derived from the contact code or invite and the relay, 32 bytes.
     KeptId, 32
 );
 id!(
     /// Names a session between two devices: the first 16 bytes of its handshake transcript's hash.
     SessionId, 16
+);
+
+id!(
+    /// Names a leaf key of a device in a channel: the first 16 bytes of the hash of its public half.
+    LeafKeyId, 16
 );
 
 #[cfg(test)]

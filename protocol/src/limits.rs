@@ -175,6 +175,106 @@ pub const RELAY_REQUEST_MAX: usize = ENVELOPE_MAX + 2048;
 /// Largest answer of a relay in bytes: a page.
 pub const RELAY_ANSWER_MAX: usize = PAGE_BYTES_MAX + PAGE_ITEMS_MAX * 128 + 1024;
 
+// --- channels --------------------------------------------------------------------------------------------------------
+
+/// Largest operation of a channel in bytes: a device log, or the cutoffs of a removal.
+pub const CHANNEL_OP_MAX: usize = 32 * 1024;
+/// Operations that one names as what it follows: more heads than members who act at once; a wider front is joined first.
+pub const CHANNEL_PARENTS_MAX: usize = 32;
+/// Operations in one channel: admissions, removals and rekeys of 5,000 members for years. Beyond it none is taken.
+pub const CHANNEL_OPS_MAX: usize = 65_536;
+/// Numbers kept of what lies in the past of a channel's operations: 64 MiB. It takes thousands that do not know each other,
+/// and thousands that follow all of them; beyond it none is taken.
+pub const CHANNEL_CLOCKS_MAX: usize = 8 * 1024 * 1024;
+/// Cutoffs in one removal: ten devices in a month of weekly epochs, and room for forced ones.
+pub const CUTOFFS_MAX: usize = 256;
+/// Epochs that one grant hands out.
+pub const GRANTED_EPOCHS_MAX: usize = 64;
+/// Devices that one operation suspends.
+pub const SUSPENDED_MAX: usize = 512;
+/// Roles that a channel defines, and that one role inherits from.
+pub const ROLES_MAX: usize = 64;
+/// Roles that one inherits through, one behind the other.
+pub const ROLE_DEPTH_MAX: usize = 16;
+/// Longest topic in bytes of UTF-8.
+pub const TOPIC_MAX: usize = 512;
+/// Longest reason of a removal in bytes of UTF-8.
+pub const REASON_MAX: usize = 512;
+/// Members of a channel.
+pub const MEMBERS_MAX: usize = 10_000;
+/// Milliseconds for which an invite is good at most.
+pub const INVITE_MS_MAX: u64 = 365 * DAY_MS;
+/// People that one invite lets in at most.
+pub const INVITE_USES_MAX: u32 = 10_000;
+
+/// Largest frame of a channel in bytes: the largest padded event, commitment key, signature and header.
+pub const CHANNEL_FRAME_MAX: usize = ENVELOPE_BUCKET_MAX + 1024;
+/// Bytes of operations in one parcel, before padding: a large operation or many small ones fit a frame.
+pub const PARCEL_BYTES: usize = 60 * 1024;
+/// Operations, or cards, in one parcel.
+pub const PARCEL_ENTRIES_MAX: usize = 512;
+/// Largest card of a member's device in bytes: leaf key, addresses, signature.
+pub const CARD_MAX: usize = 2560;
+/// Addresses on a card.
+pub const CARD_ADDRESSES_MAX: usize = 4;
+/// Cards in a welcome: enough to find somebody, the others come with the operations.
+pub const WELCOME_CARDS_MAX: usize = 16;
+/// Largest question between members in bytes: a pushed frame, a request to join.
+pub const CHANNEL_REQUEST_MAX: usize = 128 * 1024;
+/// Largest answer between members in bytes: a page of items.
+pub const CHANNEL_ANSWER_MAX: usize = 256 * 1024;
+/// Items that one question names or one answer holds.
+pub const SYNC_ITEMS_MAX: usize = 512;
+/// Places of a blob that one question names.
+pub const SYNC_PLACES_MAX: usize = 128;
+/// Largest message with what proves it, in bytes.
+pub const ATTESTED_MAX: usize = ENVELOPE_BUCKET_MAX + 1024;
+/// Largest proof that a device said two things at one place, in bytes: both of them.
+pub const EQUIVOCATION_MAX: usize = 2 * ATTESTED_MAX + 16;
+/// Messages that one may leave out of its sender's chain: as many as an epoch has before it is made anew.
+pub const CHANNEL_JUMP_MAX: u32 = 5_000;
+/// Seeds kept in one sender's chain for messages that were left out: the oldest go first.
+pub const CHANNEL_SKIPPED_MAX: usize = 5_000;
+/// People that one message calls by name.
+pub const MENTIONS_MAX: usize = 64;
+/// Longest reaction in bytes of UTF-8: an emoji with its modifiers.
+pub const EMOJI_MAX: usize = 64;
+/// Devices in one word on how far messages were seen.
+pub const REACHED_MAX: usize = 512;
+
+// --- invites ----------------------------------------------------------------------------------------------------------
+
+/// Slots of an invite for each day: as many members as it takes for one to be found, few enough to read them all.
+pub const INVITE_SLOTS: u32 = 4;
+/// Ways to reach a member who may admit, in one invite record.
+pub const INVITE_PEERS_MAX: usize = 8;
+/// Addresses of one of them, and of somebody who asks to join: as in a link.
+pub const INVITE_ADDRESSES_MAX: usize = 3;
+/// What invite records, requests and answers are padded to multiples of, in bytes: lengths show no name or address.
+pub const INVITE_PAD: usize = 1024;
+/// Largest padded invite record in bytes: its slot record fits a record of the DHT.
+pub const INVITE_RECORD_MAX: usize = 7 * 1024;
+/// Longest leaf key of a joiner in bytes: an X-Wing key (1216) with its header.
+pub const LEAF_KEY_MAX: usize = 1300;
+/// Largest padded request to join in bytes: device log, leaf key, passes, addresses.
+pub const JOIN_REQUEST_MAX: usize = 14 * 1024;
+/// Largest welcome in bytes: with what is around it, it fits where an envelope does.
+pub const WELCOME_MAX: usize = 60 * 1024;
+/// Largest padded answer to a request to join in bytes: a welcome, names, signature.
+pub const JOIN_ANSWER_MAX: usize = WELCOME_MAX + 1024;
+/// Devices that a fresh epoch is sealed to: 5,000 members with two each.
+pub const REKEY_RECIPIENTS_MAX: usize = 10_000;
+/// Hashes from an item of a rekey blob to its root: the depth of a tree of so many.
+pub const REKEY_PROOF_MAX: usize = 14;
+/// Largest item of a rekey blob in bytes: encapsulated key (1120), ciphertext (80), proof (448), names, field headers.
+pub const REKEY_ITEM_MAX: usize = 1792;
+/// What the gate adds to a frame in bytes: slot and code.
+pub const GATE_OVERHEAD: usize = 4 + 16;
+/// Largest gossip packet in bytes.
+pub const GOSSIP_PACKET_MAX: usize = CHANNEL_FRAME_MAX + GATE_OVERHEAD;
+/// Milliseconds of one slot of the gate; a sender's clock may be off by one.
+pub const GATE_SLOT_MS: u64 = 600_000;
+
 // --- delivery -------------------------------------------------------------------------------------------------------
 
 /// Milliseconds after which an undelivered message expires, visibly.
@@ -203,6 +303,19 @@ mod tests {
         const { assert!(RATCHET_MESSAGE_MAX + 2048 <= ENVELOPE_BUCKET_MAX) };
         const { assert!(ENVELOPE_BUCKET_MIN << 8 == ENVELOPE_BUCKET_MAX) };
         const { assert!(DEVICE_OP_MAX * (DEVICES_MAX + 1) <= DEVICE_LOG_MAX) };
+        // A slot record adds keys, counters, signature and seal; a request and an answer add names and signatures.
+        const { assert!(INVITE_RECORD_MAX + 256 <= DESCRIPTOR_MAX) };
+        const { assert!(INVITE_RECORD_MAX.is_multiple_of(INVITE_PAD) && JOIN_REQUEST_MAX.is_multiple_of(INVITE_PAD)) };
+        const { assert!(JOIN_ANSWER_MAX.is_multiple_of(INVITE_PAD) && JOIN_ANSWER_MAX + 128 <= ENVELOPE_MAX) };
+        const {
+            let lists = DEVICE_LOG_MAX + 4 * DEVICE_LOG_OPS_MAX + MAILBOXES_MAX * (PASS_MAX + 4);
+            let reach = PEER_ID_MAX + INVITE_ADDRESSES_MAX * (ADDRESS_MAX + 4) + NAME_MAX;
+            assert!(lists + reach + LEAF_KEY_MAX + 512 <= JOIN_REQUEST_MAX);
+        };
+        const { assert!(MAILBOXES_MAX * (PASS_MAX + 4) + 3 * NAME_MAX + 1024 + 1024 <= INVITE_RECORD_MAX) };
+        const { assert!(1 << REKEY_PROOF_MAX >= REKEY_RECIPIENTS_MAX) };
+        const { assert!(1 << (REKEY_PROOF_MAX - 1) < REKEY_RECIPIENTS_MAX) };
+        const { assert!(1120 + 80 + 16 + REKEY_PROOF_MAX * (32 + 2) + 16 <= REKEY_ITEM_MAX) };
         const { assert!(BUNDLE_MAX + ADDRESSES_MAX * ADDRESS_MAX <= DESCRIPTOR_MAX) };
     }
 }

@@ -9,7 +9,6 @@ pub mod envelope;
 mod grant;
 mod kept;
 mod owner;
-mod padding;
 mod pass;
 mod refusal;
 mod rendezvous;

@@ -2,6 +2,7 @@
 //! them.
 
 mod extension;
+pub(crate) mod padding;
 mod signed;
 mod transcript;
 

@@ -1,5 +1,6 @@
 //! All tables, each with its number and its row types.
 
+mod channel;
 mod contact;
 mod identity;
 mod log;
@@ -11,6 +12,12 @@ mod own;
 mod relay;
 mod setting;
 
+pub use channel::{
+    ChannelBlobItem, ChannelCard, ChannelCaught, ChannelChain, ChannelDeposit, ChannelEpoch, ChannelHead,
+    ChannelInviteRow, ChannelItem, ChannelItemBytes, ChannelLater, ChannelLeaf, ChannelLineage, ChannelMailbox,
+    ChannelMarks, ChannelOp, ChannelRow, ChannelSaid, ChannelSeed, ChannelSeen, ChannelSent, ChannelTend, ChannelTree,
+    ChannelUnread, JoinRow, JoinStage, JoinWaits, Leaving, Mark, Membership, Past, Reach, Sending, TopicRow,
+};
 pub use contact::{AccountDevices, CodeReach, Contact, ContactNumber, ContactState, Device, PeerDevice};
 pub use identity::Identity;
 pub use log::{Counters, Event, Idempotency};
@@ -138,6 +145,60 @@ pub enum Table {
     PassesOf = 50,
     /// The newest descriptor, for relays to keep.
     OwnRecord = 51,
+    /// Channels.
+    Channel = 52,
+    /// Operations of channels, in the order in which they came.
+    ChannelOp = 53,
+    /// Keys of epochs.
+    ChannelEpoch = 54,
+    /// Secrets of lineages.
+    ChannelLineage = 55,
+    /// Channels by topic.
+    ChannelTopic = 56,
+    /// What is left of the trees of senders' chains.
+    ChannelTree = 57,
+    /// Senders' chains.
+    ChannelChain = 58,
+    /// Names of frames and parcels.
+    ChannelItem = 59,
+    /// Messages with what proves them.
+    ChannelSaid = 60,
+    /// Cards of members' devices.
+    ChannelCard = 61,
+    /// Own leaf keys.
+    ChannelLeaf = 62,
+    /// Items of rekey blobs.
+    ChannelBlob = 63,
+    /// Own invites.
+    ChannelInvite = 64,
+    /// Joins.
+    Join = 65,
+    /// People who wait for approval.
+    JoinWaits = 66,
+    /// How far each device's messages were seen.
+    ChannelHead = 67,
+    /// Reactions to messages, and pins.
+    ChannelMarks = 68,
+    /// Bytes of frames and parcels.
+    ChannelItemBytes = 69,
+    /// Items that wait for operations or keys.
+    ChannelUnread = 70,
+    /// What members of channels were caught at, and what proves it.
+    ChannelCaught = 71,
+    /// The last messages of each device, with what opens another one at the same place.
+    ChannelSeed = 72,
+    /// Mailboxes of channels at relays.
+    ChannelMailbox = 73,
+    /// Items that are to be left there.
+    ChannelDeposit = 74,
+    /// What is to be looked after in channels.
+    ChannelTend = 75,
+    /// What members said they have of own messages.
+    ChannelSeen = 76,
+    /// What waits for messages that are not here yet.
+    ChannelLater = 77,
+    /// Whom own messages in channels were sealed for.
+    ChannelSent = 78,
 }
 
 impl Table {

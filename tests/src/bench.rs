@@ -14,7 +14,7 @@ use kith_node::{
     app::{Command, Input, Outcome, Reply, RequestId},
     net::{DeliverOutcome, Frame, InboundToken, NetCommand, NetEvent, Verdict},
 };
-use kith_protocol::{MessageId, RecordKey, Timestamp, prekey};
+use kith_protocol::{MessageId, RecordKey, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// When every bench begins: 2027-01-01.
@@ -205,8 +205,8 @@ impl Bench {
     /// Puts records where nodes that store them would: valid ones, over what is older.
     pub fn publish(&mut self, records: Vec<(RecordKey, Vec<u8>)>) {
         for (key, bytes) in records {
-            let newer = self.dht.get(&key).is_none_or(|old| prekey::supersedes(old, &bytes, self.now));
-            if newer && prekey::check_record(&key, &bytes, self.now).is_ok() {
+            let newer = self.dht.get(&key).is_none_or(|old| kith_protocol::stored_supersedes(old, &bytes, self.now));
+            if newer && kith_protocol::check_stored(&key, &bytes, self.now).is_ok() {
                 self.dht.insert(key, bytes);
             }
         }

@@ -47,7 +47,7 @@ pub async fn write(
             return;
         }
         let body = format!("writer {writer} message {n}");
-        let request = SendRequest { to: to.to_string(), body, expires_after_ms: None };
+        let request = SendRequest { to: to.to_string(), body, ..SendRequest::default() };
         let key = format!("{to}-{writer}-{n}").chars().rev().take(64).collect::<String>();
         let sent =
             eventually("a text is acknowledged", || async { from.send_with_key(&request, &key).await.ok() }).await;

@@ -1,11 +1,17 @@
 //! People, links and disks in one process: everything a run does follows from its seed.
 
+mod between;
+mod channels;
+mod insider;
 mod ledger;
 mod links;
 mod pair;
 mod person;
 mod relay;
 
+use between::Between;
+pub use between::Paths;
+pub use insider::Insider;
 pub use ledger::Ledger;
 pub use links::Weather;
 use person::Ended;
@@ -19,7 +25,6 @@ use kith_node::{
 use kith_protocol::{
     RecordKey, Timestamp,
     mailbox::{Answer, Audited},
-    prekey,
 };
 use rand_chacha::{
     ChaCha20Rng,
@@ -54,6 +59,8 @@ enum Happening {
     RelayUp { who: usize, relay: usize, life: u64 },
     /// A lookup's answer arrives.
     Found { to: usize, query: u64, records: Vec<(RecordKey, Vec<u8>)>, asked: u32, life: u64 },
+    /// Something for channels.
+    Between(between::Event),
     /// A node looks at its timetable.
     Wake { who: usize, life: u64 },
     /// A connection comes up.
@@ -82,6 +89,9 @@ pub struct World {
     pub now: Timestamp,
     /// Power cuts that came after some, and before all, of a commit's writes and syncs.
     pub cuts_inside_commits: u64,
+    /// What came by which way.
+    pub paths: Paths,
+    between: Between,
     rng: ChaCha20Rng,
     queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
     happenings: BTreeMap<u64, Happening>,
@@ -101,6 +111,8 @@ impl World {
             weather,
             now: Timestamp::from_millis(BEGIN),
             cuts_inside_commits: 0,
+            paths: Paths::default(),
+            between: Between::default(),
             rng: ChaCha20Rng::seed_from_u64(seed),
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -336,13 +348,19 @@ impl World {
             }
             NetCommand::Publish { records } => {
                 for (key, bytes) in records {
-                    let newer = self.dht.get(&key).is_none_or(|old| prekey::supersedes(old, &bytes, self.now));
-                    if newer && prekey::check_record(&key, &bytes, self.now).is_ok() {
+                    let newer =
+                        self.dht.get(&key).is_none_or(|old| kith_protocol::stored_supersedes(old, &bytes, self.now));
+                    if newer && kith_protocol::check_stored(&key, &bytes, self.now).is_ok() {
                         self.dht.insert(key, bytes);
                     }
                 }
             }
             NetCommand::Ask { ask, peer, request, .. } => self.ask(who, ask, &peer, request),
+            NetCommand::AskMember { ask, peer, request, .. } => self.ask_member(who, ask, &peer, request),
+            NetCommand::AnswerMember { token, answer } => self.answer_member(who, token, answer),
+            NetCommand::ChannelFollow { topic, keys } => self.follow_topic(who, topic, keys),
+            NetCommand::ChannelLeave { topic } => self.leave_topic(who, &topic),
+            NetCommand::ChannelPublish { topic, frame } => self.publish_on(who, topic, &frame),
             NetCommand::AnswerRelay { .. }
             | NetCommand::Keep { .. }
             | NetCommand::Wake { .. }
@@ -475,6 +493,7 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrive { to, from, attempt, frame, life } if self.people[to].is_up() => {
+                self.paths.direct += 1;
                 let token = self.people[to].expects_answer(from, attempt, life);
                 let from = self.people[from].peer();
                 self.handle(to, vec![Input::Net(NetEvent::Inbound { token, from, frame })]);
@@ -486,6 +505,7 @@ impl World {
                 self.handle(to, vec![Input::Net(NetEvent::Found { query, records, asked })]);
             }
             Happening::Ask { relay, from, ask, request, life } if self.relays[relay].is_up() => {
+                self.paths.relay += 1;
                 self.answer_ask(relay, from, ask, request, life);
             }
             Happening::Ask { from, ask, life, .. } => {
@@ -504,6 +524,7 @@ impl World {
             Happening::Asked { to, ask, outcome, life } if self.people[to].alive(life) => {
                 self.handle(to, vec![Input::Net(NetEvent::Asked { ask, outcome })]);
             }
+            Happening::Between(event) => self.happen_between(event),
             // One that an earlier one replaced is none, or each would plan another for ever.
             Happening::Wake { who, life }
                 if self.people[who].alive(life) && self.people[who].wake_planned.is_some_and(|at| at <= self.now) =>

@@ -38,7 +38,7 @@ async fn without_receipt(killed: &Person, writer: &Person) -> usize {
     killed.copy_home(copy.path());
     let profile = profile::open(copy.path(), &killed.key()).unwrap();
     let rows = profile.store.snapshot().unwrap();
-    let stored = query::messages(&rows, &writer.account, None, None, NEWEST).unwrap();
+    let stored = query::messages(&rows, &writer.account.into(), None, None, NEWEST).unwrap();
     let mut missing = 0;
     for message in stored.iter().rev().filter(|m| !m.outgoing).take(200) {
         let there = writer.client().message(&message.id.to_string()).await.unwrap();

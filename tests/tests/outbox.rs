@@ -226,7 +226,7 @@ fn what_was_read_is_told_only_by_who_shares_it() {
     let mut bench = Bench::friends(712, 3);
     bench.nodes[1].share_read = true;
     bench.restart(1);
-    let conversation = bench.nodes[0].account;
+    let conversation = bench.nodes[0].account.into();
     let (to_sharer, later, to_other) = (bench.say(0, 1, "one"), bench.say(0, 1, "two"), bench.say(0, 2, "one"));
     bench.act(1, Command::MarkRead { conversation, up_to: Some(to_sharer) }).unwrap();
     bench.act(2, Command::MarkRead { conversation, up_to: None }).unwrap();
@@ -243,7 +243,7 @@ fn receipts_that_wait_say_all_that_was_read_as_well() {
     bench.restart(1);
     bench.wait(MINUTE);
     bench.fate(|from, _, _| if from == 1 { Fate::Lost } else { Fate::Arrives });
-    let conversation = bench.nodes[0].account;
+    let conversation = bench.nodes[0].account.into();
     let ids: Vec<_> = (0..60)
         .map(|n| {
             let id = bench.say(0, 1, &format!("{n}"));

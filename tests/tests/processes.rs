@@ -61,7 +61,7 @@ async fn two_who_know_only_a_third_find_each_other_by_descriptor_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_repeated_after_a_kill_is_carried_out_once() {
     let (mut alice, bob) = friends().await;
-    let request = |body: &str| SendRequest { to: "@bob".into(), body: body.into(), expires_after_ms: None };
+    let request = |body: &str| SendRequest { to: "@bob".into(), body: body.into(), ..SendRequest::default() };
     let first = alice.client().send_with_key(&request("once"), "key-1").await.unwrap();
     alice.kill();
     alice.start().await;

@@ -217,7 +217,7 @@ fn a_removed_request_of_a_former_contact_takes_only_what_came_with_it() {
     bench.say(0, 1, "before");
     bench.say(1, 0, "answer");
     let account = bench.nodes[0].account;
-    bench.act(1, Command::MarkRead { conversation: account, up_to: None }).unwrap();
+    bench.act(1, Command::MarkRead { conversation: account.into(), up_to: None }).unwrap();
     bench.act(1, Command::ContactRemove { account }).unwrap();
     bench.say(0, 1, "again");
     bench.wait(DAY);

@@ -1,12 +1,14 @@
 //! `kith demo`: real daemons on this machine, messages both ways, a crash in the middle, a relay that holds mail for a
-//! sleeper and is killed meanwhile, and what became of all that.
+//! sleeper and is killed meanwhile, a channel of three, and what became of all that.
 
+mod channel;
 mod people;
 mod stage;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
+use channel::Circle;
 use clap::Args;
 use kith_node::{Code, UserError};
 use people::Person;
@@ -85,9 +87,25 @@ async fn play(stage: &Stage) -> Outcome {
 
     stage.title("Alice sleeps too. Bob wakes, and his mail is there.")?;
     wake(stage, &mut alice, &mut bob).await?;
-    alice.stop(stage).await?;
-    bob.stop(stage).await?;
     corner.stop(stage).await?;
+
+    stage.title("A channel: alice makes one, and bob and carol join by a code of 64 characters.")?;
+    let mut carol = Person::create(stage, "carol").await?;
+    carol.start(stage, &[alice.address()?]).await?;
+    let mut circle = Circle::gather(stage, &alice, &[&bob, &carol]).await?;
+    circle.talk(&[&alice, &bob, &carol], "hello").await?;
+
+    stage.title("Bob's machine dies (kill -9) while the others talk. It comes back and has all of it.")?;
+    circle.sleep(&alice, &mut bob, &carol).await?;
+
+    stage.title("Two sides that never meet both go on: nobody has to be asked. Then they come together.")?;
+    circle.part(&mut alice, &mut bob, &mut carol).await?;
+
+    stage.title("Alice removes carol: new keys, and what is said afterwards is not for her.")?;
+    circle.remove(&alice, &bob, &carol).await?;
+    for person in [&mut alice, &mut bob, &mut carol] {
+        person.stop(stage).await?;
+    }
     stage.finish()
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 /// What to send to whom.
 #[derive(Debug, Args)]
 pub(crate) struct SendArgs {
-    /// @name, an id, or the beginning of one
-    #[arg(value_name = "@P")]
+    /// @name, '#name' (quoted: a shell takes # for a comment), an id, or the beginning of one
+    #[arg(value_name = "#C|@P")]
     to: String,
     /// The text; - reads it from stdin
     #[arg(value_name = "TEXT|-")]
@@ -21,6 +21,9 @@ pub(crate) struct SendArgs {
     /// Let it disappear after this time: 1s to 365d
     #[arg(long, value_name = "TIME", value_parser = input::expiry)]
     expire: Option<Duration>,
+    /// What it answers, in a channel: a message's id, or the beginning of one
+    #[arg(long, value_name = "ID")]
+    reply: Option<String>,
     /// Return only when it has come this far (exit 7 if not in time; it stays on its way)
     #[arg(long, value_name = "STAGE", value_enum, default_value = "queued")]
     wait: Stage,
@@ -63,8 +66,8 @@ pub(crate) async fn run(args: SendArgs, context: &Context) -> Outcome {
     };
     check_text(&body)?;
     let client = context.client.clone().with_patience(args.timeout);
-    let expires_after_ms = args.expire.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-    let request = SendRequest { to: args.to, body, expires_after_ms };
+    let expires_after_ms = args.expire.map(input::millis);
+    let request = SendRequest { to: args.to, body, expires_after_ms, reply_to: args.reply };
     if args.wait == Stage::Queued {
         return context.out.one(&client.send(&request).await?);
     }

@@ -77,7 +77,8 @@ async fn first_run(context: &Context) -> Outcome {
     out.say(&format!("You are reachable now. Give this link to somebody:\n\n  {}\n", me.url))?;
     out.say(&format!(
         "Next:\n  {kith} contact add CODE     add somebody by their code or link\n  \
-         {kith} send @NAME TEXT      write\n  {kith} listen               see what comes in\n  \
+         {kith} send @NAME TEXT      write\n  {kith} join CODE            come into a channel by an invite\n  \
+         {kith} listen               see what comes in\n  \
          {kith} stop                 go offline; `{kith} run` or `{kith} service install` bring you back"
     ))
 }

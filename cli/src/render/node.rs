@@ -40,6 +40,7 @@ impl Show for Status {
              dht        {}, {} in the table; how you are reached is held by {}\n\
              relays     {}\n\
              people     {}, {}\n\
+             channels   {}\n\
              messages   {} unread, {} on their way\n\
              storage    {storage}",
             clean_line(&self.version),
@@ -54,6 +55,7 @@ impl Show for Status {
             relays,
             counted(self.contacts, "contact"),
             counted(self.requests, "request"),
+            self.channels,
             self.unread,
             self.outbox,
         )

@@ -2,18 +2,19 @@
 
 use super::error::UserError;
 use super::types::{
-    Check, ConfigView, Contact, EventPage, Me, MemberWord, Message, NewInvite, OutboxItem, Peer, Ping, Relay,
-    RelayCard, RelayInvite, RelayMember, RelayStats, Status, Why,
+    Channel, ChannelInvite, Check, ConfigView, Contact, Conversation, EventPage, Join, JoinRequestInfo, Me, Member,
+    MemberWord, Message, NewInvite, OutboxItem, Peer, Ping, Relay, RelayCard, RelayInvite, RelayMember, RelayStats,
+    RoleInfo, Status, Why,
 };
 use crate::app::command::{Command, Reply};
-use kith_protocol::{AccountId, MailboxId, MessageId, Timestamp};
+use kith_protocol::{ChannelId, MailboxId, MessageId, Timestamp};
 use std::future::Future;
 
 /// Which messages of a conversation to read. The newest that fit are returned, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageQuery {
-    /// Whose conversation.
-    pub conversation: AccountId,
+    /// Which conversation.
+    pub conversation: Conversation,
     /// Only messages before this one (not included).
     pub before: Option<MessageId>,
     /// Only messages stored at or after this.
@@ -36,6 +37,19 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn contacts(&self) -> impl Future<Output = Result<Vec<Contact>, UserError>> + Send;
     /// Lists those who were removed; what was written with them is still there.
     fn removed_contacts(&self) -> impl Future<Output = Result<Vec<Contact>, UserError>> + Send;
+    /// Lists the channels, those that were left included, sorted by name.
+    fn channels(&self) -> impl Future<Output = Result<Vec<Channel>, UserError>> + Send;
+    /// Lists a channel's members; `channel_unknown` if there is no such channel, as all that follow.
+    fn members(&self, channel: ChannelId) -> impl Future<Output = Result<Vec<Member>, UserError>> + Send;
+    /// Lists a channel's roles.
+    fn roles(&self, channel: ChannelId) -> impl Future<Output = Result<Vec<RoleInfo>, UserError>> + Send;
+    /// Lists a channel's invites that still let somebody in.
+    fn invites(&self, channel: ChannelId) -> impl Future<Output = Result<Vec<ChannelInvite>, UserError>> + Send;
+    /// Lists who waits to be let into a channel.
+    fn join_requests(&self, channel: ChannelId)
+    -> impl Future<Output = Result<Vec<JoinRequestInfo>, UserError>> + Send;
+    /// Lists the joins that are under way or ended lately.
+    fn joins(&self) -> impl Future<Output = Result<Vec<Join>, UserError>> + Send;
     /// Reads a conversation.
     fn messages(&self, query: MessageQuery) -> impl Future<Output = Result<Vec<Message>, UserError>> + Send;
     /// Reads one message; `message_unknown` if there is none.

@@ -1,6 +1,7 @@
 //! The typed client: what the CLI, bots and tests use to talk to a running daemon.
 //! Must not know how the daemon does it, nor how answers are shown.
 
+mod channels;
 mod connection;
 mod events;
 
@@ -38,7 +39,7 @@ pub struct Client {
 /// Which messages to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadRequest {
-    /// Whose conversation: `@name`, an id, or a prefix.
+    /// Which conversation: `@name`, `#name`, an id, or a prefix.
     pub with: String,
     /// Only messages before this one.
     pub before: Option<MessageId>,
@@ -224,12 +225,12 @@ impl Client {
         self.mutate(Request::post("/v1/messages", request)?, key).await
     }
 
-    /// Queues a text for somebody: the short form of [`Client::send`].
+    /// Queues a text for somebody or a channel: the short form of [`Client::send`].
     ///
     /// # Errors
     /// See [`Client::send`].
     pub async fn send_text(&self, to: &str, body: &str) -> Result<SendReply, UserError> {
-        self.send(&SendRequest { to: to.into(), body: body.into(), expires_after_ms: None }).await
+        self.send(&SendRequest { to: to.into(), body: body.into(), ..SendRequest::default() }).await
     }
 
     /// Reads a conversation, oldest first.

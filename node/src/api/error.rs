@@ -89,6 +89,8 @@ codes! {
     CodeOwn "code_own" 400 2;
     /// The card is of the relay that this node runs.
     RelayOwn "relay_own" 400 2;
+    /// A role would inherit from itself.
+    RoleCycle "role_cycle" 400 2;
     /// The configuration file or a value for it is wrong.
     ConfigInvalid "config_invalid" 400 2;
     /// The path of the socket is longer than the system allows.
@@ -109,6 +111,14 @@ codes! {
     ContactUnknown "contact_unknown" 404 4;
     /// No such channel.
     ChannelUnknown "channel_unknown" 404 4;
+    /// Nobody meant is a member of the channel, or waits to be.
+    MemberUnknown "member_unknown" 404 4;
+    /// The channel has no such role.
+    RoleUnknown "role_unknown" 404 4;
+    /// The channel has no such invite.
+    InviteUnknown "invite_unknown" 404 4;
+    /// No such join is under way.
+    JoinUnknown "join_unknown" 404 4;
     /// No such message.
     MessageUnknown "message_unknown" 404 4;
     /// No such peer.
@@ -133,6 +143,14 @@ codes! {
     Blocked "blocked" 403 5;
     /// A relay does not take this mailbox.
     RelayRefused "relay_refused" 403 5;
+    /// This account is banned from the channel.
+    Banned "banned" 403 5;
+    /// This account is not in the channel, or no longer.
+    NotMember "not_member" 403 5;
+    /// A role gives more than whoever gives it has.
+    MoreThanHeld "more_than_held" 403 5;
+    /// Whom it is done to does not stand below whoever does it.
+    NotAbove "not_above" 403 5;
 
     // 6: conflict
     /// A profile is there already.
@@ -141,6 +159,18 @@ codes! {
     ProfileInUse "profile_in_use" 409 6;
     /// The idempotency key was used with another body, or the state does not allow it.
     Conflict "conflict" 409 6;
+    /// A code is past its end.
+    CodeExpired "code_expired" 410 6;
+    /// The invite is past its end.
+    InviteExpired "invite_expired" 410 6;
+    /// The invite was ended by a member.
+    InviteRevoked "invite_revoked" 410 6;
+    /// As many came by the invite as it lets in.
+    InviteUsedUp "invite_used_up" 410 6;
+    /// The channel would be left without an owner.
+    LastOwner "last_owner" 409 6;
+    /// The channel has as many members as one can have.
+    ChannelFull "channel_full" 409 6;
 
     // 7: time
     /// No answer in time.
@@ -149,6 +179,8 @@ codes! {
     NotYet "not_yet" 409 7;
     /// Nobody can be reached yet.
     NobodyReachable "nobody_reachable" 503 7;
+    /// The keys that a member made anew have not come yet.
+    KeysOnTheirWay "keys_on_their_way" 409 7;
 
     // 8: limits
     /// Too many requests.

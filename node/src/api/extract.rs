@@ -96,6 +96,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// The two variable segments of the path.
+pub(crate) struct Segments(pub(crate) String, pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = UserError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, UserError> {
+        let Path((first, second)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| UserError::new(Code::InvalidUtf8, "the path is not valid UTF-8"))?;
+        Ok(Self(first, second))
+    }
+}
+
 /// The `Idempotency-Key` header, if there is one.
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
 

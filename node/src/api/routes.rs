@@ -1,8 +1,11 @@
 //! The routes, one file a noun. Must not decide anything: they parse, ask the backend and wrap its answer.
 
+mod channels;
 mod contacts;
 mod events;
+mod invites;
 mod me;
+mod members;
 mod messages;
 mod node;
 mod outbox;
@@ -13,21 +16,25 @@ use super::backend::Backend;
 use super::error::{Code, UserError};
 use super::extract::BODY_MAX;
 use super::target;
-use super::types::{Added, Contact, Done, Me, RelayAdded, SendReply, Verification};
-use crate::app::command::Outcome;
+use super::types::{
+    Added, Channel, ChannelInvite, Contact, Conversation, Done, Join, Me, RelayAdded, SendReply, Verification,
+};
+use crate::app::command::{Command, Outcome};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use kith_protocol::AccountId;
+use kith_protocol::{AccountId, ChannelId};
 use std::any::Any;
 use std::time::Duration;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
+pub use channels::check_channel_name;
 pub use contacts::check_name;
-pub use messages::{check_expiry, check_text};
+pub use members::{check_permission, check_role_name};
+pub use messages::{check_expiry, check_reaction, check_text};
 pub use node::openapi;
 
 /// How long a request may take before it is answered `timeout`; event streams are not bound by it.
@@ -45,8 +52,11 @@ pub(crate) struct Shared<B> {
 /// Makes the router over a backend. Streams end when `stop` becomes true.
 pub fn router<B: Backend>(backend: B, stop: watch::Receiver<bool>) -> Router {
     let answers = Router::new()
+        .merge(channels::routes())
         .merge(contacts::routes())
+        .merge(invites::routes())
         .merge(me::routes())
+        .merge(members::routes())
         .merge(messages::routes())
         .merge(node::routes())
         .merge(outbox::routes())
@@ -116,6 +126,57 @@ impl<B: Backend> Shared<B> {
             removed => removed,
         }
     }
+
+    /// Runs a command about a channel. What is told of it names the channel as it is named here.
+    async fn in_channel(
+        &self,
+        channel: ChannelId,
+        command: Command,
+        key: Option<String>,
+    ) -> Result<Outcome, UserError> {
+        match self.backend.command(command, key).await {
+            Err(error) => Err(self.naming(channel, error).await),
+            done => done,
+        }
+    }
+
+    /// Lets a hint name the channel it is about: a command in it can be typed as it stands.
+    async fn naming(&self, channel: ChannelId, error: UserError) -> UserError {
+        if !error.hint.contains(target::ANY_CHANNEL) {
+            return error;
+        }
+        let channels = self.backend.channels().await.unwrap_or_default();
+        let Some(handle) = target::channel_handle(channel, &channels) else { return error };
+        let hint = error.hint.replace(target::ANY_CHANNEL, &handle);
+        UserError { hint, ..error }
+    }
+
+    /// Finds the conversation meant by `@name`, `#name`, an id or a prefix.
+    async fn conversation(&self, text: &str) -> Result<Conversation, UserError> {
+        let contacts = self.backend.contacts().await?;
+        let parsed = target::Target::parse(text);
+        let person = target::account(text, &contacts).map(Conversation::Person);
+        let whole = target::whole_account(text).is_some() && person.is_ok();
+        // Channels are read only where one can be meant: that is more work.
+        if whole || matches!(parsed, Ok(target::Target::Person(_))) {
+            return person;
+        }
+        let channels = self.backend.channels().await?;
+        parsed.and_then(|target| target.conversation(&contacts, &channels)).map_err(|error| {
+            let told = person.err().filter(|told| told.code == error.code).unwrap_or(error);
+            target::unmarked(text, &channels, told)
+        })
+    }
+
+    /// Finds the conversation meant, that with a removed contact included: what was written with them stays.
+    async fn conversation_or_removed(&self, text: &str) -> Result<Conversation, UserError> {
+        match self.conversation(text).await {
+            Err(error) if error.code == Code::ContactUnknown => {
+                self.account_or_removed(text).await.map(Conversation::Person)
+            }
+            found => found,
+        }
+    }
 }
 
 /// Says that a command answered something that it never does.
@@ -142,6 +203,18 @@ impl Outcome {
 
     fn me(self) -> Result<Me, UserError> {
         if let Self::Me(me) = self { Ok(me) } else { Err(misfit()) }
+    }
+
+    fn channel(self) -> Result<Channel, UserError> {
+        if let Self::Channel(channel) = self { Ok(channel) } else { Err(misfit()) }
+    }
+
+    fn invite(self) -> Result<ChannelInvite, UserError> {
+        if let Self::Invite(invite) = self { Ok(invite) } else { Err(misfit()) }
+    }
+
+    fn join(self) -> Result<Join, UserError> {
+        if let Self::Join(join) = self { Ok(join) } else { Err(misfit()) }
     }
 
     fn relay(self) -> Result<RelayAdded, UserError> {

@@ -1,6 +1,7 @@
 //! The JSON that clients see: `v` first, ids as text, times in RFC 3339 UTC; fields are only ever added.
 //! Must not know rows or steps.
 
+mod channel;
 mod config;
 mod contact;
 mod event;
@@ -9,12 +10,17 @@ mod node;
 mod relay;
 pub(crate) mod text;
 
+pub use channel::{
+    BanMember, CaughtAt, Channel, ChannelChange, ChannelGate, ChannelInvite, ChannelMode, ChannelRelay, ChannelSaying,
+    ChannelState, CreateChannel, GiveRole, HistoryGrant, Join, JoinRequestInfo, JoinState, JudgeRequest, Member,
+    MemberEvent, Missing, MuteMember, NewChannelInvite, NewJoin, NewRole, Rekey, RemovalInfo, RoleInfo,
+};
 pub use config::{ConfigEntry, ConfigView};
 pub use contact::{AddContact, Added, Contact, ContactState, Me, RenameContact, SetName, Verification, VerifyContact};
 pub use event::{Alert, DeviceChange, Event, EventKind, EventPage, Gap, Progress, Receipt};
 pub use message::{
-    DeliveryState, FileRef, MarkRead, Message, MessageKind, OutboxItem, OutboxSelection, SendReply, SendRequest, Why,
-    WhyRecipient, WhyStep,
+    Conversation, DeliveryState, EditMessage, FileRef, MarkRead, Message, MessageKind, OutboxItem, OutboxSelection,
+    Pin, React, Reaction, SendReply, SendRequest, Why, WhyRecipient, WhyStep,
 };
 pub use node::{
     Check, CheckState, DhtStatus, Done, Peer, PeerSelection, Ping, RelayStatus, Status, StorageState, TransportCounts,

@@ -36,12 +36,36 @@ pub(super) enum Question {
     Prekey { row: u64, place: u16 },
     /// Kept descriptors of a contact, by its number; the relay by its place among those asked.
     Kept { contact: u64, place: u16 },
+    /// A member for operations of a channel, by its number; the member by its place among cards.
+    ChannelOps { channel: u64, at: u16 },
+    /// The same by an older topic, because the member does not know the present one.
+    ChannelOlder { channel: u64, at: u16 },
+    /// A step with the mailbox of a channel; `tag` tells it from older ones.
+    ChannelMailbox { mailbox: u64, tag: u16 },
+    /// An item that is left in such a mailbox, by its number; the mailbox by its own.
+    ChannelDeposit { deposit: u64, mailbox: u16 },
+    /// A member for what was said before one came.
+    ChannelPast { channel: u64, at: u16 },
+    /// A member for a comparison of items.
+    ChannelCompare { channel: u64, at: u16 },
+    /// A member for items.
+    ChannelItems { channel: u64, at: u16 },
+    /// A member for an item of a rekey blob; the operation by its place.
+    ChannelBlob { channel: u64, op: u16 },
+    /// A member for keys of an epoch.
+    ChannelKeys { channel: u64, at: u16 },
+    /// Items for a member.
+    ChannelPush { channel: u64, at: u16 },
+    /// A member whether one is let in; the join by its number.
+    Join { join: u64, place: u16 },
+    /// A member for the first operations.
+    JoinOps { join: u64, place: u16 },
 }
 
 /// Bits of a row's or relay's number.
-const ID_BITS: u32 = 48;
+const ID_BITS: u32 = 40;
 /// Bits of what stands beside it.
-const SMALL_BITS: u32 = 12;
+const SMALL_BITS: u32 = 16;
 
 impl Question {
     /// The number that goes to the net task and comes back.
@@ -54,9 +78,20 @@ impl Question {
             Self::Prekey { row, place } => (5, place, row),
             Self::Kept { contact, place } => (6, place, contact),
             Self::Prove { row, place } => (7, place, row),
+            Self::ChannelOps { channel, at } => (8, at, channel),
+            Self::ChannelCompare { channel, at } => (9, at, channel),
+            Self::ChannelItems { channel, at } => (10, at, channel),
+            Self::ChannelBlob { channel, op } => (11, op, channel),
+            Self::ChannelKeys { channel, at } => (12, at, channel),
+            Self::ChannelPush { channel, at } => (13, at, channel),
+            Self::Join { join, place } => (14, place, join),
+            Self::JoinOps { join, place } => (15, place, join),
+            Self::ChannelOlder { channel, at } => (16, at, channel),
+            Self::ChannelPast { channel, at } => (19, at, channel),
+            Self::ChannelMailbox { mailbox, tag } => (17, tag, mailbox),
+            Self::ChannelDeposit { deposit, mailbox } => (18, mailbox, deposit),
         };
-        let small = u64::from(small) & ((1 << SMALL_BITS) - 1);
-        (kind << (ID_BITS + SMALL_BITS)) | (small << ID_BITS) | (id & ((1 << ID_BITS) - 1))
+        (kind << (ID_BITS + SMALL_BITS)) | (u64::from(small) << ID_BITS) | (id & ((1 << ID_BITS) - 1))
     }
 
     /// Reads a number.
@@ -71,6 +106,18 @@ impl Question {
             5 => Some(Self::Prekey { row: id, place: small }),
             6 => Some(Self::Kept { contact: id, place: small }),
             7 => Some(Self::Prove { row: id, place: small }),
+            8 => Some(Self::ChannelOps { channel: id, at: small }),
+            9 => Some(Self::ChannelCompare { channel: id, at: small }),
+            10 => Some(Self::ChannelItems { channel: id, at: small }),
+            11 => Some(Self::ChannelBlob { channel: id, op: small }),
+            12 => Some(Self::ChannelKeys { channel: id, at: small }),
+            13 => Some(Self::ChannelPush { channel: id, at: small }),
+            14 => Some(Self::Join { join: id, place: small }),
+            15 => Some(Self::JoinOps { join: id, place: small }),
+            16 => Some(Self::ChannelOlder { channel: id, at: small }),
+            19 => Some(Self::ChannelPast { channel: id, at: small }),
+            17 => Some(Self::ChannelMailbox { mailbox: id, tag: small }),
+            18 => Some(Self::ChannelDeposit { deposit: id, mailbox: small }),
             _ => None,
         }
     }
@@ -78,7 +125,7 @@ impl Question {
 
 /// The tag of the next step with a relay of ours.
 pub(super) fn next_tag(tag: u16) -> u16 {
-    tag.wrapping_add(1) & ((1 << SMALL_BITS) - 1)
+    tag.wrapping_add(1)
 }
 
 /// What a relay said, or why it said nothing.
@@ -214,17 +261,19 @@ mod tests {
     fn a_number_tells_its_question() {
         let id = (1 << ID_BITS) - 1;
         for question in [
-            Question::Own { relay: 3, tag: 4_095 },
+            Question::Own { relay: 3, tag: u16::MAX },
             Question::Acknowledge { relay: id },
             Question::Deposit { row: id, place: 7 },
             Question::Audit { row: 1, place: 0 },
             Question::Prekey { row: 9, place: 3 },
             Question::Kept { contact: 2, place: 2 },
             Question::Prove { row: 3, place: 1 },
+            Question::ChannelOps { channel: 1, at: 2 },
+            Question::ChannelOlder { channel: id, at: u16::MAX },
         ] {
             assert_eq!(Question::of(question.number()), Some(question));
         }
         assert_eq!(Question::of(0), None);
-        assert_eq!(next_tag(4_095), 0);
+        assert_eq!(next_tag(u16::MAX), 0);
     }
 }

@@ -2,8 +2,11 @@
 //! Must not know HTTP or how things are shown.
 
 use crate::api::error::UserError;
-use crate::api::types::{Added, Contact, Done, Me, RelayAdded, SendReply, Verification};
-use kith_protocol::{AccountId, MessageId, RelayId, crypto::kdf};
+use crate::api::types::{
+    Added, Channel, ChannelChange, ChannelInvite, ChannelSaying, Contact, Conversation, Done, Join, Me,
+    NewChannelInvite, NewRole, RelayAdded, SendReply, Verification,
+};
+use kith_protocol::{AccountId, ChannelId, MessageId, RelayId, crypto::kdf};
 use serde::{Deserialize, Serialize};
 
 /// Changes something.
@@ -22,8 +25,8 @@ pub enum Command {
     },
     /// Marks messages read up to one, or all. Answered by `Outcome::Done`.
     MarkRead {
-        /// Whose conversation.
-        conversation: AccountId,
+        /// Which conversation.
+        conversation: Conversation,
         /// That one included; everything if none.
         up_to: Option<MessageId>,
     },
@@ -98,6 +101,138 @@ pub enum Command {
         /// Which.
         relay: RelayId,
     },
+    /// Makes a channel. Answered by `Outcome::Channel`.
+    ChannelCreate {
+        /// Its name.
+        name: String,
+    },
+    /// Changes a property of a channel. Answered by `Outcome::Channel`.
+    ChannelSet {
+        /// Which.
+        channel: ChannelId,
+        /// What.
+        change: ChannelChange,
+    },
+    /// Leaves a channel. Answered by `Outcome::Done`.
+    ChannelLeave {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// Makes a channel's keys anew. Answered by `Outcome::Done`.
+    ChannelRekey {
+        /// Which.
+        channel: ChannelId,
+        /// Whether nothing may be sent under the old ones from now on, not even joined with the new.
+        emergency: bool,
+    },
+    /// Makes an invite. Answered by `Outcome::Invite`.
+    ChannelInvite {
+        /// Into which channel.
+        channel: ChannelId,
+        /// On what terms.
+        terms: NewChannelInvite,
+    },
+    /// Ends an invite. Ended already: not an error. Answered by `Outcome::Done`.
+    ChannelInviteRevoke {
+        /// Of which channel.
+        channel: ChannelId,
+        /// Its id, or a unique prefix.
+        invite: String,
+    },
+    /// Begins to join by a code or link; goes on in the daemon, across restarts. In already, or on the way: not an error.
+    /// Answered by `Outcome::Join`.
+    Join {
+        /// As pasted.
+        code_or_link: String,
+        /// The name to go by there; the profile's if none.
+        name: Option<String>,
+        /// Whether to ask to be let in as soon as the invite is found, without showing it first.
+        yes: bool,
+    },
+    /// Says yes to what an invite leads to. Answered by `Outcome::Join`.
+    JoinConfirm {
+        /// The join.
+        join: u64,
+    },
+    /// Gives a join up. Answered by `Outcome::Done`.
+    JoinCancel {
+        /// The join.
+        join: u64,
+    },
+    /// Lets somebody in who waits for approval, or not. Answered by `Outcome::Done`.
+    JoinJudge {
+        /// Into which channel.
+        channel: ChannelId,
+        /// Whom.
+        account: AccountId,
+        /// Yes or no.
+        admit: bool,
+    },
+    /// Says something in a channel. Answered by `Outcome::Sent`.
+    ChannelSay {
+        /// Where.
+        channel: ChannelId,
+        /// What.
+        saying: ChannelSaying,
+        /// After how many milliseconds it disappears.
+        expires_after_ms: Option<u64>,
+    },
+    /// Gives a member a role, or takes one. Answered by `Outcome::Done`.
+    MemberRole {
+        /// In which channel.
+        channel: ChannelId,
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        role: String,
+        /// Give or take.
+        give: bool,
+        /// For how many milliseconds.
+        for_ms: Option<u64>,
+    },
+    /// Removes a member. Answered by `Outcome::Done`.
+    MemberRemove {
+        /// From which channel.
+        channel: ChannelId,
+        /// Whom.
+        account: AccountId,
+        /// For good.
+        ban: bool,
+        /// Why; shown to all.
+        reason: String,
+    },
+    /// Lets somebody who was banned come again. Answered by `Outcome::Done`.
+    MemberUnban {
+        /// To which channel.
+        channel: ChannelId,
+        /// Whom.
+        account: AccountId,
+    },
+    /// Silences a member, or ends that. Answered by `Outcome::Done`.
+    MemberMute {
+        /// In which channel.
+        channel: ChannelId,
+        /// Whom.
+        account: AccountId,
+        /// Whether from now on.
+        on: bool,
+        /// For how many milliseconds.
+        for_ms: Option<u64>,
+    },
+    /// Defines a role, anew if it is there. Answered by `Outcome::Done`.
+    RoleDefine {
+        /// In which channel.
+        channel: ChannelId,
+        /// What.
+        role: NewRole,
+    },
+    /// Ends a role. Answered by `Outcome::Done`.
+    RoleDrop {
+        /// In which channel.
+        channel: ChannelId,
+        /// Which.
+        name: String,
+    },
     /// Bans a transport peer. Answered by `Outcome::Done`.
     PeerBan {
         /// Its whole peer id.
@@ -136,6 +271,12 @@ pub enum Outcome {
     Verification(Verification),
     /// My account as it is now.
     Me(Me),
+    /// A channel as it is now.
+    Channel(Channel),
+    /// An invite into a channel.
+    Invite(ChannelInvite),
+    /// How a join stands.
+    Join(Join),
     /// A relay of mine as it is now, and whether adding it changed anything.
     Relay(RelayAdded),
     /// Nothing else to tell.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     api::{
         error::{Code, UserError},
-        types::{self, EventKind},
+        types::{self, Conversation, EventKind},
     },
     net::NetCommand,
 };
@@ -338,14 +338,16 @@ impl App {
     pub(super) fn mark_read(
         &self,
         w: &mut Work<'_>,
-        account: AccountId,
+        conversation: Conversation,
         up_to: Option<kith_protocol::MessageId>,
     ) -> Result<Outcome, Halt> {
-        // Who was removed is read like everybody else.
-        if w.get::<Contact>(&Contact::key_of(&account))?.is_none() {
+        // Who was removed is read like everybody else, and a channel that was left.
+        if let Conversation::Person(account) = conversation
+            && w.get::<Contact>(&Contact::key_of(&account))?.is_none()
+        {
             self.contact(w, &account)?;
         }
-        let place = Place::Person(account);
+        let place = query::place(&conversation);
         let Some(mut head) = w.get::<PlaceHead>(&PlaceHead::key_of(&place))? else {
             return Ok(Outcome::Done(types::Done { changed: true }));
         };
@@ -357,13 +359,14 @@ impl App {
             return Err(UserError::new(Code::MessageUnknown, "no such message in this conversation").into());
         }
         for mut message in messages {
-            if message.account == account && message.progress != Progress::Read {
+            if message.account != self.me.account && message.progress != Progress::Read {
                 if after {
                     left += 1;
                 } else {
                     message.progress = Progress::Read;
                     w.put(&message)?;
-                    if self.share_read {
+                    // Nobody alone is owed a receipt in a channel: there one word tells all how far things were seen.
+                    if let (true, Conversation::Person(account)) = (self.share_read, conversation) {
                         w.owe(Owed { account, device: message.device, message: message.id, read: true });
                     }
                 }
@@ -372,6 +375,9 @@ impl App {
         }
         head.unread = left;
         w.put(&head)?;
+        if let Conversation::Channel(channel) = conversation {
+            self.channel_was_read(w, &channel)?;
+        }
         Ok(Outcome::Done(types::Done { changed: true }))
     }
 }
@@ -387,6 +393,22 @@ pub(super) fn check_name(name: &str) -> Result<String, UserError> {
     Ok(name.trim_start_matches('@').to_owned())
 }
 
+/// Says what is wrong with an invite's code.
+pub(super) fn bad_code(error: &contact_link::Error, verb: &str) -> UserError {
+    use contact_link::{CodeKind, Error as E};
+    let told = code_error(*error);
+    match error {
+        E::Truncated { .. } => {
+            UserError { hint: "copy the whole code: 64 characters that begin with kith1".into(), ..told }
+        }
+        E::WrongKind { have: CodeKind::Contact, .. } => {
+            UserError { hint: "that is a contact code: kith contact add CODE".into(), ..told }
+        }
+        E::WrongKind { .. } => UserError { hint: format!("ask for an invite, then {verb}"), ..told },
+        _ => told,
+    }
+}
+
 fn code_error(error: contact_link::Error) -> UserError {
     use contact_link::{CodeKind, Error as E};
     let (code, hint) = match &error {
@@ -396,6 +418,9 @@ fn code_error(error: contact_link::Error) -> UserError {
             Code::CodeWrongKind,
             "kith relay add CARD lets that relay hold your mail; people have a contact code: kith me",
         ),
+        E::WrongKind { have: CodeKind::Invite, .. } => {
+            (Code::CodeWrongKind, "kith join CODE comes into that channel; people have a contact code: kith me")
+        }
         E::WrongKind { .. } => (Code::CodeWrongKind, "ask for their contact code: kith me"),
         E::UnknownVersion(_) => (Code::CodeUnknownVersion, "update kith"),
         E::BadHint(_) | E::TooManyHints => (Code::CodeBadHint, "use the code without the part after the question mark"),

@@ -25,8 +25,8 @@ use kith_protocol::{
 use kith_store::{
     Error, Range, Rows as _, Writes,
     table::{
-        Cargo, Contact, ContactState, Device, Due, DueWhat, Idempotency, Left, Outbox, OutboxState, OwnCertificates,
-        OwnEmptied, OwnPool, OwnProfile, Seen,
+        Cargo, ChannelCard, ChannelMailbox, Contact, ContactState, Device, Due, DueWhat, Idempotency, Left, Outbox,
+        OutboxState, OwnCertificates, OwnEmptied, OwnPool, OwnProfile, Seen,
     },
 };
 use rand_core::{CryptoRng, Rng as _};
@@ -137,6 +137,7 @@ impl App {
             w.effects().net.push(NetCommand::Dial { addresses });
         }
         self.relays_start(w)?;
+        self.channels_start(w)?;
         self.housekeeping(w)
     }
 
@@ -201,7 +202,11 @@ impl App {
             let late = match due.what {
                 DueWhat::Sweep => due.at > w.now.plus_millis(2 * SWEEP_MS),
                 DueWhat::Vanish(_) => due.at > w.now,
-                DueWhat::Relay(_) => due.at > w.now.plus_millis(HOUSEKEEPING_MS),
+                DueWhat::Relay(_)
+                | DueWhat::Channel(_)
+                | DueWhat::Join(_)
+                | DueWhat::ChannelMailbox(_)
+                | DueWhat::ChannelTend(_) => due.at > w.now.plus_millis(HOUSEKEEPING_MS),
                 DueWhat::Outbox(_) | DueWhat::Resolve(_) | DueWhat::Housekeeping | DueWhat::Forget(_) => false,
             };
             if late {
@@ -343,6 +348,7 @@ impl App {
                     self.keep_record(w, profile.descriptor_seq, slot, today)?;
                 }
                 records.extend(self.emptied(w)?);
+                records.extend(self.invite_records(w)?);
                 w.effects().net.push(NetCommand::Publish { records });
                 Ok(())
             }
@@ -372,10 +378,22 @@ impl App {
                 peers.push(PeerName(peer));
             }
         }
+        for mailbox in w.rows().group::<ChannelMailbox>(ChannelMailbox::GROUP)? {
+            let peer = PeerName(mailbox.peer);
+            if peers.len() < PROTECTED_MAX && !peers.contains(&peer) {
+                peers.push(peer);
+            }
+        }
+        for card in w.rows().every::<ChannelCard>()? {
+            let peer = PeerName(card.peer);
+            if card.device != self.me.device && peers.len() < PROTECTED_MAX && !peers.contains(&peer) {
+                peers.push(peer);
+            }
+        }
         Ok(peers)
     }
 
-    /// Addresses of contacts to dial when the daemon starts.
+    /// Addresses of contacts and of members of channels, to dial when the daemon starts.
     fn known_addresses(&self, w: &Work<'_>) -> Result<Vec<String>, Halt> {
         let mut addresses = Vec::new();
         for contact in w.rows().every::<Contact>()? {
@@ -390,6 +408,9 @@ impl App {
                 }
             }
             addresses.extend(contact.hints.iter().take(1).cloned());
+        }
+        for card in w.rows().every::<ChannelCard>()?.into_iter().filter(|card| card.device != self.me.device) {
+            addresses.extend(card.addresses.iter().take(2).map(|a| super::seal::with_peer(a, &card.peer)));
         }
         addresses.truncate(PROTECTED_MAX);
         Ok(addresses)

@@ -1,21 +1,27 @@
 //! What local clients may read: rows turned into the API's types, over a snapshot. Must not write anything.
 
-use super::{publish::ClockDoubt, scan::Scan};
+use super::{channel_reach, publish::ClockDoubt, scan::Scan};
 use crate::api::types;
 use kith_protocol::{
-    AccountId, DeviceId, MessageId, Timestamp,
+    AccountId, ChannelId, DeviceId, MessageId, Timestamp,
     identity::{ContactCode, ContactLink, ReachSecret},
 };
 use kith_store::{
     Damage, Error, Range, RawRows, Rows,
     table::{
-        AccountDevices, Cargo, Contact, ContactState, Counters, Deliveries, Device, Event, KnownRelay, Message,
-        MessageRef, Outbox, OwnProfile, OwnRelay, Place, PlaceHead, Progress, RelayStanding,
+        AccountDevices, Cargo, ChannelCard, ChannelMarks, ChannelSaid, Contact, ContactState, Counters, Deliveries,
+        Device, Event, KnownRelay, Message, MessageRef, Outbox, OwnProfile, OwnRelay, Place, PlaceHead, Progress,
+        RelayStanding,
     },
 };
 
 /// The content kind of a text (SPEC, Content).
 pub(super) const TEXT: u32 = 1;
+
+/// The kind of a text that its author gave other words.
+pub(super) const EDITED: u32 = 0x1002;
+/// The kind of a text that is not shown any more.
+pub(super) const DELETED: u32 = 0x1003;
 
 /// Extends a contact with how it is shown.
 pub(super) trait Shown {
@@ -40,7 +46,7 @@ impl Shown for Contact {
     }
 }
 
-fn state(progress: Progress) -> types::DeliveryState {
+pub(super) fn state(progress: Progress) -> types::DeliveryState {
     match progress {
         Progress::Queued => types::DeliveryState::Queued,
         Progress::Sent => types::DeliveryState::Sent,
@@ -70,7 +76,7 @@ pub(super) fn message(m: &Message, deliveries: Option<&Deliveries>, name: &str, 
         Place::Person(account) => account,
         Place::Channel(id) => AccountId::from_bytes(id),
     };
-    let text = m.kind == TEXT;
+    let text = matches!(m.kind, TEXT | EDITED);
     types::Message {
         id: m.id,
         conversation: other,
@@ -80,7 +86,11 @@ pub(super) fn message(m: &Message, deliveries: Option<&Deliveries>, name: &str, 
         outgoing,
         at: m.sent_at.into(),
         stored_at: m.stored_at.into(),
-        kind: if text { types::MessageKind::Text } else { types::MessageKind::Unknown },
+        kind: match m.kind {
+            TEXT | EDITED => types::MessageKind::Text,
+            DELETED => types::MessageKind::Deleted,
+            _ => types::MessageKind::Unknown,
+        },
         body: if text { String::from_utf8_lossy(&m.body).into_owned() } else { String::new() },
         state: state(m.progress),
         delivered,
@@ -89,6 +99,11 @@ pub(super) fn message(m: &Message, deliveries: Option<&Deliveries>, name: &str, 
         reply_to: None,
         expires: m.expires_at.map(Into::into),
         files: Vec::new(),
+        channel: matches!(m.place, Place::Channel(_)),
+        edited: m.kind == EDITED,
+        pinned: false,
+        reactions: Vec::new(),
+        missing: 0,
     }
 }
 
@@ -163,25 +178,85 @@ fn name_of(rows: &dyn RawRows, account: &AccountId) -> Result<String, Error> {
     Ok(rows.row::<Contact>(&Contact::key_of(account))?.map(|c| c.shown_name()).unwrap_or_default())
 }
 
-fn shown(rows: &dyn RawRows, m: &Message, own: &OwnProfile) -> Result<types::Message, Error> {
+/// What all messages of a place need to be shown.
+fn reader<'r>(rows: &'r dyn RawRows, place: &Place) -> Option<channel_reach::Reader<'r>> {
+    match place {
+        Place::Person(_) => None,
+        Place::Channel(channel) => Some(channel_reach::Reader::new(rows, ChannelId::from_bytes(*channel))),
+    }
+}
+
+fn shown(
+    rows: &dyn RawRows,
+    reader: Option<&channel_reach::Reader<'_>>,
+    m: &Message,
+    own: &OwnProfile,
+) -> Result<types::Message, Error> {
     let deliveries = rows.row::<Deliveries>(&Deliveries::key_of(&m.id))?.filter(|_| m.account == own.account);
     let name = match m.place {
         Place::Person(account) => name_of(rows, &account)?,
-        Place::Channel(_) => String::new(),
+        Place::Channel(channel) => member_name(rows, &ChannelId::from_bytes(channel), &m.account, &m.device)?,
     };
-    Ok(message(m, deliveries.as_ref(), &name, own))
+    let mut shown = message(m, deliveries.as_ref(), &name, own);
+    if let Place::Channel(channel) = m.place {
+        if let Some(reader) = reader.filter(|_| shown.outgoing) {
+            let reached = reader.reached(m)?;
+            (shown.state, shown.delivered, shown.members) = (reached.state, reached.delivered, reached.members);
+        }
+        let channel = ChannelId::from_bytes(channel);
+        let said = rows.row::<ChannelSaid>(&ChannelSaid::key_of(&channel, &m.id))?;
+        shown.reply_to = said.and_then(|said| said.reply_to);
+        let marks = rows.row::<ChannelMarks>(&ChannelMarks::key_of(&channel, &m.id))?;
+        let given = marks.map(|row| row.marks).unwrap_or_default().into_iter().filter(|mark| mark.on);
+        let mut reactions: std::collections::BTreeMap<String, (u32, bool)> = Default::default();
+        for mark in given {
+            if mark.emoji.is_empty() {
+                shown.pinned = true;
+                continue;
+            }
+            let (count, mine) = reactions.entry(mark.emoji).or_default();
+            *count += 1;
+            *mine |= mark.account == own.account;
+        }
+        let reaction = |(emoji, (count, mine))| types::Reaction { emoji, count, mine };
+        shown.reactions = reactions.into_iter().map(reaction).collect();
+    }
+    Ok(shown)
+}
+
+/// What a member of a channel is called here: the contact's name, else what they call themselves there.
+pub(super) fn member_name(
+    rows: &dyn RawRows,
+    channel: &ChannelId,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<String, Error> {
+    let name = name_of(rows, account)?;
+    if !name.is_empty() {
+        return Ok(name);
+    }
+    let card = rows.row::<ChannelCard>(&ChannelCard::key_of(channel, device))?;
+    Ok(card.map(|card| card.name).unwrap_or_default())
+}
+
+/// Where the rows of a conversation are.
+pub(super) fn place(conversation: &types::Conversation) -> Place {
+    match conversation {
+        types::Conversation::Person(account) => Place::Person(*account),
+        types::Conversation::Channel(channel) => Place::Channel(*channel.as_bytes()),
+    }
 }
 
 /// Messages of a conversation, oldest first: the last `limit` before a message and since a time.
 pub fn messages(
     rows: &dyn RawRows,
-    conversation: &AccountId,
+    conversation: &types::Conversation,
     before: Option<MessageId>,
     since: Option<Timestamp>,
     limit: usize,
 ) -> Result<Vec<types::Message>, Error> {
     let own = profile(rows)?;
-    let place = Place::Person(*conversation);
+    let place = place(conversation);
     let mut range = Range::all();
     if let Some(id) = before {
         let found = rows.row::<MessageRef>(&MessageRef::key_of(&id))?;
@@ -196,7 +271,12 @@ pub fn messages(
     }
     let mut found = rows.rows::<Message>(&place.group(), &range.backward(), limit)?;
     found.reverse();
-    found.iter().map(|m| shown(rows, m, &own)).collect()
+    let reader = reader(rows, &place);
+    let shown = found.iter().map(|m| shown(rows, reader.as_ref(), m, &own)).collect::<Result<_, _>>()?;
+    match reader {
+        Some(reader) => reader.with_gaps(shown, before.is_none(), &own),
+        None => Ok(shown),
+    }
 }
 
 /// One message by id.
@@ -204,7 +284,7 @@ pub fn one_message(rows: &dyn RawRows, id: &MessageId) -> Result<Option<types::M
     let Some(found) = rows.row::<MessageRef>(&MessageRef::key_of(id))? else { return Ok(None) };
     for (_, place, order) in &found.at {
         if let Some(m) = rows.row::<Message>(&Message::key_of(place, *order, id))? {
-            return Ok(Some(shown(rows, &m, &profile(rows)?)?));
+            return Ok(Some(shown(rows, reader(rows, place).as_ref(), &m, &profile(rows)?)?));
         }
     }
     Ok(None)
@@ -230,8 +310,17 @@ pub fn find_messages(rows: &dyn RawRows, prefix: &str, limit: usize) -> Result<V
     Ok(found.into_iter().filter(fits).map(|f| f.id).collect())
 }
 
-/// The story of a message, device by device.
+/// The story of a message, device by device; in a channel member by member.
 pub fn why(rows: &dyn RawRows, id: &MessageId) -> Result<Option<types::Why>, Error> {
+    if let Some(found) = rows.row::<MessageRef>(&MessageRef::key_of(id))? {
+        for (_, place, order) in found.at.iter().filter(|(_, place, _)| matches!(place, Place::Channel(_))) {
+            if let Some(message) = rows.row::<Message>(&Message::key_of(place, *order, id))?
+                && let Some(why) = channel_reach::why(rows, &message)?
+            {
+                return Ok(Some(why));
+            }
+        }
+    }
     let Some(deliveries) = rows.row::<Deliveries>(&Deliveries::key_of(id))? else { return Ok(None) };
     let mut recipients = Vec::new();
     for d in deliveries.to {
@@ -301,6 +390,13 @@ fn profile(rows: &dyn RawRows) -> Result<OwnProfile, Error> {
 /// Peers that the user banned.
 pub fn banned(rows: &dyn RawRows) -> Result<Vec<String>, Error> {
     Ok(profile(rows)?.banned)
+}
+
+/// Address hints of this node, for links.
+pub(super) fn hints_of(rows: &dyn RawRows) -> Result<Vec<String>, Error> {
+    let own = profile(rows)?;
+    let places: Vec<_> = rows.group::<OwnRelay>(OwnRelay::GROUP)?.into_iter().filter(|own| own.offered).collect();
+    Ok(super::seal::hints(&own, &places))
 }
 
 /// My contact code and link.

@@ -29,7 +29,7 @@ const OWN_MAX: usize = limits::MAILBOXES_MAX;
 /// A relay without an answer for so long is no place for mail any more: contacts are told.
 pub(super) const GONE_MS: u64 = 3 * DAY_MS;
 /// A day, in milliseconds.
-pub(super) const DAY_MS: u64 = 86_400_000;
+pub(in crate::app) const DAY_MS: u64 = 86_400_000;
 
 impl App {
     /// All relays of ours, in the order in which they were added.
@@ -170,7 +170,7 @@ impl App {
         self.offer_to_all(w)
     }
 
-    fn protect(&self, w: &mut Work<'_>) -> Result<(), Halt> {
+    pub(in crate::app) fn protect(&self, w: &mut Work<'_>) -> Result<(), Halt> {
         let peers = self.protected(w)?;
         w.effects().net.push(NetCommand::Protect { peers });
         Ok(())
@@ -248,7 +248,7 @@ pub(super) fn grant_end(now: Timestamp) -> Timestamp {
 }
 
 /// The transport name and the addresses of a card; all of one peer.
-fn place_of(card: &RelayCard) -> Option<(String, Vec<String>)> {
+pub(in crate::app) fn place_of(card: &RelayCard) -> Option<(String, Vec<String>)> {
     let peer_of = |hint: &String| hint.rsplit_once("/p2p/").map(|(_, peer)| peer.to_owned());
     let peer = card.hints.iter().find_map(peer_of)?;
     let addresses = card.hints.iter().filter(|hint| peer_of(hint).as_ref() == Some(&peer)).cloned().collect();
@@ -260,7 +260,7 @@ fn relay_outcome(w: &Work<'_>, own: &OwnRelay, changed: bool) -> Outcome {
     Outcome::Relay(types::RelayAdded { relay: query::relay(own, known.as_ref()), changed })
 }
 
-fn card_error(error: contact_link::Error) -> UserError {
+pub(in crate::app) fn card_error(error: contact_link::Error) -> UserError {
     use contact_link::{CodeKind, Error as E};
     let (code, hint) = match &error {
         E::Typo | E::NotACode | E::NoAccount => (Code::CodeTypo, "copy it again, or ask for the link"),

@@ -120,15 +120,18 @@ impl Runner {
                     refusals.extend(ask.map(Asks::give_up));
                 }
                 Err(Halt::Store(error)) => return Err(error),
-                Err(Halt::User(error)) => refusals.extend(ask.map(|a| a.refuse(error))),
+                Err(Halt::User(error)) => match ask {
+                    Some(ask) => refusals.push(ask.refuse(error)),
+                    None => tracing::warn!(%error, "a step that nobody asked for is dropped"),
+                },
             }
         }
         for due in due_until(&batch.overlay, now)? {
             match batch.step(now, &mut self.rng, |w| self.app.due(w, due)) {
                 Ok(()) => {}
                 Err(Halt::Store(error)) if !is_of_one_step(&error) => return Err(error),
-                Err(_) => {
-                    tracing::error!(what = ?due.what, "a due item failed by itself: it is put off");
+                Err(why) => {
+                    tracing::error!(what = ?due.what, ?why, "a due item failed by itself: it is put off");
                     let later = now.plus_millis(PUT_OFF_MS);
                     batch.optional(now, &mut self.rng, |w| {
                         w.unschedule(due.at, due.what)?;

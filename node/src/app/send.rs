@@ -245,6 +245,7 @@ impl App {
                     }
                     self.forget_event(w, message.event)?;
                     w.delete::<Message>(&key)?;
+                    self.said_vanishes(w, &message)?;
                 }
                 Some(message) => {
                     if let Some(at) = message.expires_at {

@@ -7,7 +7,7 @@ use crate::{
     net::{AskOutcome, NetCommand, NetEvent, NetHandle},
 };
 use kith_protocol::Timestamp;
-use std::{collections::BTreeMap, mem::discriminant, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// The longest the timetable is not looked at, in milliseconds: a clock that jumps is noticed within it.
@@ -44,7 +44,7 @@ pub(super) struct AppThread {
 
 struct Exit {
     net: NetHandle,
-    /// Commands that say how things stand and found the net task's queue full: of each kind the newest.
+    /// Commands that say how things stand and found the net task's queue full, as far as none supersedes them.
     standing: Vec<NetCommand>,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     events: watch::Sender<u64>,
@@ -63,7 +63,7 @@ impl Outlet for Exit {
     fn net(&mut self, command: NetCommand) {
         let stands = command.stands();
         if stands {
-            self.standing.retain(|older| discriminant(older) != discriminant(&command));
+            self.standing.retain(|earlier| !command.supersedes(earlier));
         }
         // A full queue is no loss: attempts have a lease in their row, answers a deadline at the net task.
         match self.net.send(command) {
@@ -188,6 +188,8 @@ fn own(
 fn size(input: &Input) -> usize {
     match input {
         Input::Net(NetEvent::Inbound { frame, .. }) => frame.envelope.len(),
+        Input::Net(NetEvent::Gossip { frame, .. }) => frame.len(),
+        Input::Net(NetEvent::MemberAsks { request, .. }) => request.len(),
         Input::Net(NetEvent::Asked { outcome: AskOutcome::Answered(answer), .. }) => answer.len(),
         Input::Net(NetEvent::Found { records, .. }) => records.iter().map(|(_, bytes)| bytes.len()).sum(),
         Input::Command { command: Command::Send { body, .. }, .. } => body.len(),

@@ -9,17 +9,17 @@ use crate::{
         Backend, MessageQuery,
         error::{Code, UserError},
         types::{
-            Check, ConfigView, Contact, DhtStatus, EventPage, Me, MemberWord, Message, NewInvite, OutboxItem, Peer,
-            Ping, Relay, RelayCard, RelayInvite, RelayMember, RelayStats, RelayStatus, Status, StorageState,
-            TransportCounts, Why,
+            Channel, ChannelInvite, ChannelState, Check, ConfigView, Contact, DhtStatus, EventPage, Join,
+            JoinRequestInfo, Me, Member, MemberWord, Message, NewInvite, OutboxItem, Peer, Ping, Relay, RelayCard,
+            RelayInvite, RelayMember, RelayStats, RelayStatus, RoleInfo, Status, StorageState, TransportCounts, Why,
         },
     },
-    app::{Command, Reply, came_in, query, storage_error},
+    app::{Command, Reply, came_in, channel_query, query, storage_error},
     clock::Clock,
     config::Config,
     net::{NetHandle, PeerName, PeerStatus, Transport},
 };
-use kith_protocol::{MailboxId, MessageId, Timestamp};
+use kith_protocol::{ChannelId, MailboxId, MessageId, Timestamp};
 use kith_store::{Snapshot, Store};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -70,10 +70,19 @@ impl Daemon {
         let read = tokio::task::spawn_blocking(move || store.snapshot().and_then(|rows| look(&rows)));
         read.await.map_err(|_| UserError::internal("a query died"))?.map_err(|e| storage_error(&e))
     }
+
+    /// Reads of one channel what there is none of where there is no such channel.
+    async fn read_channel<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Snapshot) -> Result<Option<T>, kith_store::Error> + Send + 'static,
+    ) -> Result<T, UserError> {
+        let unknown = || UserError::new(Code::ChannelUnknown, "no such channel").hint("kith channel list");
+        self.read(look).await?.ok_or_else(unknown)
+    }
 }
 
 fn unknown_message(id: &MessageId) -> UserError {
-    UserError::new(Code::MessageUnknown, format!("no message {id}")).hint("kith read @name shows ids with --json")
+    UserError::new(Code::MessageUnknown, format!("no message {id}")).hint("kith read @NAME --json shows ids")
 }
 
 impl Backend for Daemon {
@@ -93,6 +102,7 @@ impl Backend for Daemon {
     async fn status(&self) -> Result<Status, UserError> {
         let net = self.net().status();
         let counts = self.read(|rows| query::overview(rows)).await?;
+        let channels = self.channels().await?.iter().filter(|c| c.state == ChannelState::Joined).count() as u64;
         let relays = self.relays().await?;
         let relays = relays.into_iter().map(|relay| RelayStatus {
             peer: relay.peer,
@@ -124,7 +134,7 @@ impl Backend for Daemon {
             relays,
             contacts: counts.contacts,
             requests: counts.requests,
-            channels: 0,
+            channels,
             unread: counts.unread,
             outbox: counts.outbox,
             locked: false,
@@ -149,6 +159,33 @@ impl Backend for Daemon {
 
     async fn messages(&self, q: MessageQuery) -> Result<Vec<Message>, UserError> {
         self.read(move |rows| query::messages(rows, &q.conversation, q.before, q.since, q.limit)).await
+    }
+
+    async fn channels(&self) -> Result<Vec<Channel>, UserError> {
+        let now = self.0.parts.clock.now();
+        self.read(move |rows| channel_query::channels(rows, now)).await
+    }
+
+    async fn members(&self, channel: ChannelId) -> Result<Vec<Member>, UserError> {
+        let now = self.0.parts.clock.now();
+        self.read_channel(move |rows| channel_query::members(rows, &channel, now)).await
+    }
+
+    async fn roles(&self, channel: ChannelId) -> Result<Vec<RoleInfo>, UserError> {
+        self.read_channel(move |rows| channel_query::roles(rows, &channel)).await
+    }
+
+    async fn invites(&self, channel: ChannelId) -> Result<Vec<ChannelInvite>, UserError> {
+        let now = self.0.parts.clock.now();
+        self.read_channel(move |rows| channel_query::channel_invites(rows, &channel, now)).await
+    }
+
+    async fn join_requests(&self, channel: ChannelId) -> Result<Vec<JoinRequestInfo>, UserError> {
+        self.read_channel(move |rows| channel_query::join_requests(rows, &channel)).await
+    }
+
+    async fn joins(&self) -> Result<Vec<Join>, UserError> {
+        self.read(|rows| channel_query::joins(rows)).await
     }
 
     async fn message(&self, id: MessageId) -> Result<Message, UserError> {

@@ -2,13 +2,14 @@
 //! Must not hold the node's own state.
 
 use super::{
-    config::NetConfig,
+    config::{NetConfig, NetError},
     dht::{Dht, Records},
+    gossip::{self, Followed, Quiet},
     identify::Identify,
     networks::Networks,
     peers::limits::Limits,
     protect::Protect,
-    wire::{Codec, Deliver, Descriptor, Layout, Mailbox, Reading, Wake},
+    wire::{Channel, Codec, Deliver, Descriptor, Layout, Mailbox, Reading, Wake},
 };
 use libp2p::{
     PeerId, StreamProtocol, allow_block_list,
@@ -39,21 +40,36 @@ pub(crate) struct Behaviour {
     pub(crate) identify: Identify,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) dht: Dht,
+    pub(crate) gossip: Quiet,
     pub(crate) deliver: request_response::Behaviour<Codec<Deliver>>,
     pub(crate) descriptor: request_response::Behaviour<Codec<Descriptor>>,
     pub(crate) mailbox: request_response::Behaviour<Codec<Mailbox>>,
+    pub(crate) channel: request_response::Behaviour<Codec<Channel>>,
     pub(crate) wake: request_response::Behaviour<Codec<Wake>>,
     pub(crate) ping: ping::Behaviour,
 }
 
+/// What a node brings to its swarm.
+pub(crate) struct Own<'a> {
+    /// What identify tells peers: another text at each start.
+    pub(crate) run: &'a str,
+    /// Whether this node runs a relay.
+    pub(crate) relay: bool,
+    /// The records it has.
+    pub(crate) records: Records,
+    /// The topics it follows.
+    pub(crate) followed: Followed,
+}
+
 impl Behaviour {
-    pub(crate) fn new(key: &identity::Keypair, config: &NetConfig, run: &str, relay: bool, records: Records) -> Self {
+    pub(crate) fn new(key: &identity::Keypair, config: &NetConfig, own: Own<'_>) -> Result<Self, NetError> {
+        let Own { run, relay, records, followed } = own;
         let me = key.public().to_peer_id();
         let limits = &config.limits;
         // Who asks one that runs no relay learns at once that it is none.
         let mailbox = if relay { ProtocolSupport::Full } else { ProtocolSupport::Outbound };
         let reading = Reading::new(limits.read_timeout(), limits.half_read_bytes);
-        Self {
+        Ok(Self {
             blocked: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(connection_limits(limits)),
             networks: Networks::new(limits.connections_per_network),
@@ -68,14 +84,16 @@ impl Behaviour {
             ),
             mdns: mdns(config.mdns, me),
             dht: Dht::new(kad::Behaviour::with_config(me, records, dht_config(limits))),
+            gossip: gossip::behaviour(limits, followed).ok_or(NetError::Setup)?,
             deliver: exchange(&reading, ProtocolSupport::Full, limits),
             descriptor: exchange(&reading, ProtocolSupport::Full, limits),
             mailbox: exchange(&reading, mailbox, limits),
+            channel: exchange(&reading, ProtocolSupport::Full, limits),
             wake: exchange(&reading, ProtocolSupport::Full, limits),
             ping: ping::Behaviour::new(
                 ping::Config::new().with_interval(limits.ping_every).with_timeout(limits.ping_patience),
             ),
-        }
+        })
     }
 }
 

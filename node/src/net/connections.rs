@@ -2,6 +2,7 @@
 //! Must not know what travels on a connection.
 
 use super::{
+    channel::ToMembers,
     deliver::Frames,
     mailbox::Questions,
     run::Net,
@@ -62,6 +63,8 @@ pub(crate) struct Live {
     pub(crate) rtt: Option<Duration>,
     /// Whether it said that it serves our DHT.
     pub(crate) serves: bool,
+    /// Whether it said that it speaks gossip.
+    pub(crate) gossips: bool,
 }
 
 impl Live {
@@ -281,6 +284,7 @@ impl Net {
         }
         self.pump::<Frames>(peer);
         self.pump::<Questions>(peer);
+        self.pump::<ToMembers>(peer);
         self.ask_waiting(peer);
     }
 
@@ -331,11 +335,15 @@ impl Net {
     fn fail_waiting(&mut self, peer: PeerId, why: &'static str) {
         self.fail_waiting_for::<Frames>(peer, why);
         self.fail_waiting_for::<Questions>(peer, why);
+        self.fail_waiting_for::<ToMembers>(peer, why);
         self.fail_direct(peer, why);
     }
 
     fn is_awaited(&self, peer: &PeerId) -> bool {
-        self.deliveries.out.awaits(peer) || self.questions.awaits(peer) || self.direct.awaits(peer)
+        self.deliveries.out.awaits(peer)
+            || self.questions.awaits(peer)
+            || self.members.questions.awaits(peer)
+            || self.direct.awaits(peer)
     }
 
     /// Notes that somebody from the public network came in under a public address of this node.

@@ -1,7 +1,10 @@
 //! What waits for the app: bounded, so that a slow app costs neither memory nor the swarm's time.
 //! Must not block: what the app can do without is merged, and inbound frames are answered busy instead.
 
-use super::types::{NetEvent, PeerName};
+use super::{
+    gossip::Turns,
+    types::{NetEvent, PeerName},
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::sync::mpsc;
 
@@ -9,6 +12,8 @@ use tokio::sync::mpsc;
 pub(crate) struct Events {
     queue: mpsc::Sender<NetEvent>,
     waiting: Waiting,
+    /// Frames of channels.
+    frames: Turns,
 }
 
 /// What waits for room in the queue.
@@ -16,7 +21,7 @@ pub(crate) struct Events {
 struct Waiting {
     /// Answers the app counts on; as many as it asked for.
     answers: VecDeque<NetEvent>,
-    /// Answers of relays among them: they are large.
+    /// Answers of relays and members among them: they are large.
     asks: usize,
     /// Whether each peer is up, as last seen.
     peers: BTreeMap<PeerName, bool>,
@@ -47,13 +52,22 @@ impl Waiting {
 
 impl Events {
     pub(crate) fn new(queue: mpsc::Sender<NetEvent>) -> Self {
-        Self { queue, waiting: Waiting::default() }
+        Self { queue, waiting: Waiting::default(), frames: Turns::default() }
     }
 
     /// Offers an event that is worthless later; says whether the app took it. What waits goes first.
     pub(crate) fn offer(&mut self, event: NetEvent) -> bool {
         self.flush();
         !self.waiting() && self.queue.try_send(event).is_ok()
+    }
+
+    /// Passes a frame of a channel on; says whether nothing was dropped for it. They take the emptier half of the queue, so
+    /// that there is room for what somebody waits for.
+    pub(crate) fn pass_on(&mut self, topic: [u8; 32], from: PeerName, frame: Vec<u8>) -> bool {
+        let bytes = frame.len();
+        let kept = self.frames.push(from.clone(), bytes, NetEvent::Gossip { topic, from, frame });
+        self.flush();
+        kept
     }
 
     /// Sends an answer to a command; it waits until the app takes it.
@@ -86,7 +100,7 @@ impl Events {
         self.waiting.answers.len()
     }
 
-    /// Returns how many answers of relays wait.
+    /// Returns how many answers of relays and members wait.
     pub(crate) fn unread_asks(&self) -> usize {
         self.waiting.asks
     }
@@ -96,7 +110,7 @@ impl Events {
         self.queue.clone()
     }
 
-    /// Moves what waits into the queue while there is room; if the app is gone, drops it.
+    /// Moves what waits into the queue while there is room; if the app is gone, drops it. Frames of channels come last.
     pub(crate) fn flush(&mut self) {
         while self.waiting() {
             match self.queue.try_reserve() {
@@ -107,6 +121,17 @@ impl Events {
                 }
                 Err(mpsc::error::TrySendError::Full(())) => return,
                 Err(mpsc::error::TrySendError::Closed(())) => self.waiting = Waiting::default(),
+            }
+        }
+        while !self.frames.is_empty() && self.queue.capacity() > self.queue.max_capacity() / 2 {
+            match self.queue.try_reserve() {
+                Ok(room) => {
+                    if let Some(frame) = self.frames.next() {
+                        room.send(frame);
+                    }
+                }
+                Err(mpsc::error::TrySendError::Full(())) => return,
+                Err(mpsc::error::TrySendError::Closed(())) => self.frames = Turns::default(),
             }
         }
     }

@@ -7,6 +7,7 @@ pub(crate) use scoped::Identify;
 
 use super::{
     behaviour::KAD,
+    gossip::GOSSIP,
     peers::limits::ADDRESSES_PER_PEER,
     run::Net,
     translate::{self, Reach},
@@ -21,14 +22,14 @@ impl Net {
         let Event::Received { connection_id, peer_id, info } = event else { return };
         let Some(from) = self.connections.reach(&peer_id, connection_id) else { return };
         self.on_identified(peer_id, connection_id, &info.agent_version);
-        let serves = info.protocols.contains(&KAD);
+        let (serves, gossips) = (info.protocols.contains(&KAD), info.protocols.contains(&GOSSIP));
         let addresses = usable(from, peer_id, info.listen_addrs);
         let now = self.clock.moment();
         for address in addresses.iter().rev() {
             self.book.told(peer_id, address.clone(), now);
         }
         if let Some(live) = self.connections.live.get_mut(&peer_id) {
-            live.serves = serves;
+            (live.serves, live.gossips) = (serves, gossips);
         }
         self.admit_to_dht(peer_id, serves, &addresses);
     }

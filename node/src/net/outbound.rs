@@ -55,6 +55,11 @@ impl<P: Asking> Outbound<P> {
         Self { window: window.max(1), room, waiting, flying, windows, total: 0 }
     }
 
+    /// What may wait or fly in all.
+    pub(crate) fn room(&self) -> usize {
+        self.room
+    }
+
     /// Says whether something waits for a connection to the peer.
     pub(crate) fn awaits(&self, peer: &PeerId) -> bool {
         self.waiting.contains_key(peer)

@@ -2,7 +2,7 @@
 //! Must not know what is inside a record, nor how anything is stored.
 
 use super::types::PeerName;
-use kith_protocol::{Fault, RecordKey, Timestamp, prekey::check_record};
+use kith_protocol::{Fault, RecordKey, Timestamp, check_stored};
 use std::sync::Arc;
 
 /// What the check of a record found out about it.
@@ -49,7 +49,7 @@ pub type RecordCheck = Arc<dyn Fn(&RecordKey, &[u8], Timestamp) -> Result<Record
 
 /// Returns the check of the protocol: what a storing node verifies without learning whose record it is (R-DESC-4).
 pub fn record_check() -> RecordCheck {
-    Arc::new(|key, bytes, now| match check_record(key, bytes, now) {
+    Arc::new(|key, bytes, now| match check_stored(key, bytes, now) {
         Ok(meta) => Ok(RecordMeta { seq: meta.seq, expires: meta.expires }),
         Err(error) if error.fault() == Fault::Peer => Err(RecordError::Invalid),
         // A day or sequence that only a wrong clock explains, theirs or ours.

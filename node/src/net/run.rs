@@ -2,7 +2,8 @@
 //! Must not wait for anything but the swarm, its queues and the clock.
 
 use super::{
-    behaviour::{Behaviour, BehaviourEvent},
+    behaviour::{Behaviour, BehaviourEvent, Own},
+    channel::{Members, ToMembers},
     config::{DhtMode, NetConfig, NetError},
     connections::Connections,
     deliver::Deliveries,
@@ -10,6 +11,7 @@ use super::{
     dht::{Publishing, Records},
     events::Events,
     fetch::Fetches,
+    gossip::{Followed, Gossip},
     handle::{Ask, Ends, NetSetup, PingError},
     mailbox::{Questions, Service},
     outbound::Outbound,
@@ -50,12 +52,14 @@ pub(crate) struct Net {
     pub(crate) connections: Connections,
     pub(crate) deliveries: Deliveries,
     pub(crate) questions: Outbound<Questions>,
+    pub(crate) members: Members,
     /// The relay this node runs, if it does.
     pub(crate) relay: Option<Service>,
     pub(crate) wakes: Wakes,
     pub(crate) direct: Direct,
     pub(crate) fetches: Fetches,
     pub(crate) publishing: Publishing,
+    pub(crate) gossip: Gossip,
     pub(crate) book: Book,
     pub(crate) scores: Scores,
     pub(crate) dialer: Dialer,
@@ -116,7 +120,9 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
     let mut rng = system_rng()?;
     // Peers tell by it that this node was started anew, and that what was open before is gone.
     let run = format!("kith {:016x}", rng.next_u64());
-    let mut swarm = swarm::build(key, &config, (&run, relay.is_some()), store)?;
+    let followed = Followed::default();
+    let own = Own { run: &run, relay: relay.is_some(), records: store, followed: followed.clone() };
+    let mut swarm = swarm::build(key, &config, own)?;
     let listeners = swarm::listen(&mut swarm, &config.listen)?;
 
     let now = clock.moment();
@@ -132,11 +138,13 @@ pub(crate) async fn start(setup: NetSetup, events: mpsc::Sender<NetEvent>, ends:
         connections: Connections::new(announce),
         deliveries: Deliveries::new(&config.limits),
         questions: Outbound::new(config.limits.ask_per_relay, config.limits.ask_total),
+        members: Members::new(&config.limits),
         relay: relay.map(|relay| Service::new(&config.limits, relay)),
         wakes: Wakes::default(),
         direct: Direct::default(),
         fetches: Fetches::default(),
         publishing: Publishing::default(),
+        gossip: Gossip::new(&config.limits, followed, now),
         scores: Scores::default(),
         dialer: Dialer::default(),
         blocked: HashSet::new(),
@@ -307,9 +315,16 @@ impl Net {
             NetCommand::Protect { peers } => self.protect(&peers),
             NetCommand::Block { peers } => self.block(&peers),
             NetCommand::Ask { ask, peer, addresses, request } => self.ask_relay(ask, &peer, &addresses, request),
-            NetCommand::AnswerRelay { token, answer } => self.answer_relay(token, answer),
+            NetCommand::AnswerRelay { token, answer } => self.answer_asker::<Questions>(token.0, answer),
+            NetCommand::AskMember { ask, peer, addresses, request } => {
+                self.ask_peer::<ToMembers>(ask, &peer, &addresses, request);
+            }
+            NetCommand::AnswerMember { token, answer } => self.answer_asker::<ToMembers>(token.0, answer),
             NetCommand::Keep { peer } => self.keep_client(&peer),
             NetCommand::Wake { peer } => self.wake(&peer),
+            NetCommand::ChannelFollow { topic, keys } => self.follow(topic, keys),
+            NetCommand::ChannelLeave { topic } => self.leave(&topic),
+            NetCommand::ChannelPublish { topic, frame } => self.put_out(topic, &frame),
             NetCommand::Fault { peer } => {
                 if let Some(peer) = translate::peer_id(&peer) {
                     self.violation(peer);
@@ -353,9 +368,11 @@ impl Net {
         match event {
             BehaviourEvent::Deliver(event) => self.on_deliver(event),
             BehaviourEvent::Descriptor(event) => self.on_descriptor(event),
-            BehaviourEvent::Mailbox(event) => self.on_mailbox(event),
+            BehaviourEvent::Mailbox(event) => self.on_opaque::<Questions>(event),
+            BehaviourEvent::Channel(event) => self.on_opaque::<ToMembers>(event),
             BehaviourEvent::Wake(event) => self.on_wake(event),
             BehaviourEvent::Dht(event) => self.on_dht(event),
+            BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Identify(event) => self.on_identify(event),
             BehaviourEvent::Mdns(event) => self.on_mdns(event),
             BehaviourEvent::Ping(event) => self.on_ping(&event),
@@ -372,7 +389,9 @@ impl Net {
         let now = self.clock.moment();
         self.expire_deliveries(now);
         self.expire_mailbox(now);
+        self.expire_members(now);
         self.expire_wakes(now);
+        self.expire_gossip(now);
         self.expire_fetches(now);
         self.expire_direct(now);
         self.drive_publishing(now);

@@ -76,6 +76,7 @@ impl Net {
             dht_server: self.connections.mode == Some(kad::Mode::Server),
             routing: u32::try_from(routing).unwrap_or(u32::MAX),
             published_to: self.publishing.stored_at(),
+            gossip: self.gossip.picture(),
         }
     }
 

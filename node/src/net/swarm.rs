@@ -2,9 +2,8 @@
 //! Must not know what happens on it afterwards.
 
 use super::{
-    behaviour::Behaviour,
+    behaviour::{Behaviour, Own},
     config::{NetConfig, NetError},
-    dht::Records,
     handshakes::Handshakes,
     peers::limits::Limits,
     translate::{self, Reach},
@@ -26,15 +25,9 @@ use std::{
 /// Streams of one connection, all protocols together.
 const YAMUX_STREAMS: usize = 256;
 
-/// Makes a swarm: TCP with Noise and Yamux, QUIC beside it, names resolved by DNS. `run` is what identify
-/// tells peers; `relay` says whether this node runs a relay.
-pub(crate) fn build(
-    key: identity::Keypair,
-    config: &NetConfig,
-    (run, relay): (&str, bool),
-    records: Records,
-) -> Result<Swarm<Behaviour>, NetError> {
-    let behaviour = Behaviour::new(&key, config, run, relay, records);
+/// Makes a swarm: TCP with Noise and Yamux, QUIC beside it, names resolved by DNS.
+pub(crate) fn build(key: identity::Keypair, config: &NetConfig, own: Own<'_>) -> Result<Swarm<Behaviour>, NetError> {
+    let behaviour = Behaviour::new(&key, config, own)?;
     let limits = &config.limits;
     let me = key.public().to_peer_id();
     let noise = noise::Config::new(&key).map_err(|_| NetError::Setup)?;

@@ -1,7 +1,8 @@
 //! The plain data that passes between the app and the net task.
 //! Must not know libp2p: the simulated world speaks these types too.
 
-use kith_protocol::{RecordKey, Timestamp};
+use kith_protocol::{RecordKey, Timestamp, channel::gate::GateKey};
+use std::mem::discriminant;
 
 /// Names a transport peer: the base58 text of its libp2p PeerId.
 ///
@@ -16,6 +17,10 @@ pub struct InboundToken(pub u64);
 /// Names one request to this node's relay until its answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelayToken(pub u64);
+
+/// Names one question of another member until its answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberToken(pub u64);
 
 /// Holds one envelope with the routing header that travels outside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,17 +66,17 @@ pub enum DeliverOutcome {
     },
 }
 
-/// Says how one question to a relay ended.
+/// Says how one question to a relay, or to another member of a channel, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AskOutcome {
-    /// The relay's answer, at most `limits::RELAY_ANSWER_MAX` bytes; what it says is the app's to read.
+    /// The answer, at most `limits::RELAY_ANSWER_MAX` or `limits::CHANNEL_ANSWER_MAX` bytes; what it says is the app's to read.
     Answered(Vec<u8>),
-    /// The relay asks to wait: its queue or this node's allowance there is full.
+    /// The other end asks to wait: its queue or this node's allowance there is full.
     Busy {
-        /// In milliseconds, as the relay said it; the app bounds it.
+        /// In milliseconds, as it was said; the app bounds it.
         retry_after_ms: u64,
     },
-    /// The peer does not speak the protocol: it is no relay.
+    /// The peer does not speak the protocol: it is no relay, or older than channels.
     Unsupported,
     /// No answer: not connected, dial failed, timed out, stream broke. Whether it was carried out is unknown.
     Unreachable {
@@ -186,12 +191,71 @@ pub enum NetCommand {
         /// Who sent it.
         peer: PeerName,
     },
+    /// Asks another member of a channel over a live connection, else dials its addresses first. Answered by
+    /// `NetEvent::Asked` exactly once unless the net task stops; its numbers are those of `Ask`.
+    AskMember {
+        /// Chosen by the app; comes back in the answer.
+        ask: u64,
+        /// The member's node.
+        peer: PeerName,
+        /// Multiaddresses known for it (may be empty: then a live connection or the address book serves).
+        addresses: Vec<String>,
+        /// What to ask, 1 to `limits::CHANNEL_REQUEST_MAX` bytes.
+        request: Vec<u8>,
+    },
+    /// Answers a question of another member.
+    AnswerMember {
+        /// Which question.
+        token: MemberToken,
+        /// The answer, at most `limits::CHANNEL_ANSWER_MAX` bytes.
+        answer: Vec<u8>,
+    },
+    /// Follows a channel's topic from now on; followed before, it replaces the keys of its gate. More topics than
+    /// `Limits::topics` are not followed.
+    ChannelFollow {
+        /// The topic of a lineage.
+        topic: [u8; 32],
+        /// The keys of its gate, at most 4; what is published is sealed with the first. Without any, the newest packets
+        /// are held until one comes.
+        keys: Vec<GateKey>,
+    },
+    /// Leaves a topic: what waits for it or came without a key is dropped.
+    ChannelLeave {
+        /// The topic of a lineage.
+        topic: [u8; 32],
+    },
+    /// Puts a frame out on a followed topic whose key is known. While nobody else follows it the frame waits, for two
+    /// minutes at most. That it went out is told by `NetEvent::FrameLeft`, whether it arrives is not.
+    ChannelPublish {
+        /// The topic of a lineage.
+        topic: [u8; 32],
+        /// 1 to `limits::CHANNEL_FRAME_MAX` bytes.
+        frame: Vec<u8>,
+    },
 }
 
 impl NetCommand {
-    /// Whether it says how things stand from now on, so that only the newest of its kind counts; nothing else repeats it.
+    /// Whether it says how things stand from now on, so that it counts until another one `supersedes` it; nothing else
+    /// repeats it.
     pub fn stands(&self) -> bool {
-        matches!(self, Self::Publish { .. } | Self::Protect { .. } | Self::Block { .. })
+        matches!(self, Self::Publish { .. } | Self::Protect { .. } | Self::Block { .. }) || self.stands_for().is_some()
+    }
+
+    /// Whether an earlier command that `stands` says nothing any more beside this one.
+    pub fn supersedes(&self, earlier: &Self) -> bool {
+        match (self.stands_for(), earlier.stands_for()) {
+            (Some(topic), Some(other)) => topic == other,
+            (None, None) => discriminant(self) == discriminant(earlier),
+            _ => false,
+        }
+    }
+
+    /// The topic that it says to follow or to leave.
+    fn stands_for(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::ChannelFollow { topic, .. } | Self::ChannelLeave { topic } => Some(topic),
+            _ => None,
+        }
     }
 
     /// Whether it comes from the relay that this node runs, not from the app.
@@ -219,12 +283,22 @@ pub enum NetEvent {
         /// How it ended.
         outcome: DeliverOutcome,
     },
-    /// Ends a `NetCommand::Ask`.
+    /// Ends a `NetCommand::Ask` or `NetCommand::AskMember`.
     Asked {
         /// The app's number.
         ask: u64,
         /// How it ended.
         outcome: AskOutcome,
+    },
+    /// Somebody asks what members of channels ask each other; its peer waits for `NetCommand::AnswerMember`, and is told to
+    /// ask later when none comes in time.
+    MemberAsks {
+        /// Names the question.
+        token: MemberToken,
+        /// Whose connection it came over (not who wrote it).
+        from: PeerName,
+        /// What came: 1 to `limits::CHANNEL_REQUEST_MAX` bytes, not looked at.
+        request: Vec<u8>,
     },
     /// A relay whose connection is kept open says that something waits there; several of one peer may be told as one.
     Woken {
@@ -239,6 +313,23 @@ pub enum NetEvent {
         records: Vec<(RecordKey, Vec<u8>)>,
         /// How many peers answered at all (0: nobody reachable).
         asked: u32,
+    },
+    /// A frame of a channel came in through its gate. Nobody waits for an answer, and none is told again: what did not fit
+    /// is found by repair.
+    Gossip {
+        /// The topic of its lineage.
+        topic: [u8; 32],
+        /// Who carried it here (not who wrote it).
+        from: PeerName,
+        /// What came, at most `limits::CHANNEL_FRAME_MAX` bytes.
+        frame: Vec<u8>,
+    },
+    /// A frame of a channel went out to somebody who follows its topic; whether it arrives is not known.
+    FrameLeft {
+        /// The topic of its lineage.
+        topic: [u8; 32],
+        /// Hash of the frame (SHA-256).
+        item: [u8; 32],
     },
     /// One round of publishing ended.
     Published {
@@ -312,4 +403,29 @@ pub struct NetStatus {
     pub routing: u32,
     /// Peers that acknowledged the last publishing round.
     pub published_to: u32,
+    /// The live path of channels.
+    pub gossip: GossipStatus,
+}
+
+/// What the live path of channels has done since the start, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GossipStatus {
+    /// Topics followed.
+    pub topics: u32,
+    /// Frames that came through their gate.
+    pub accepted: u64,
+    /// Packets that no holder of a key made.
+    pub rejected: u64,
+    /// Packets of another time, and of topics without a key.
+    pub ignored: u64,
+    /// Packets beyond a peer's allowance, and frames for which the app had no room.
+    pub dropped: u64,
+    /// Frames put out.
+    pub published: u64,
+    /// Frames put out while the queue to every receiver was full: they went nowhere.
+    pub crowded: u64,
+    /// Packets that wait for a key.
+    pub held: u32,
+    /// Frames that wait for somebody who follows their topic.
+    pub unsent: u32,
 }

@@ -4,15 +4,18 @@
 //! `/kith/deliver/1`: request `version 1 ‖ tag[16] ‖ expires ms u64 ‖ envelope`, answer `0` accepted,
 //! `1 ‖ retry_after ms u64` busy, `2` refused. `/kith/descriptor/1`: request `version 1 ‖ n × key[32]` (n ≤ 16, none is a
 //! plain echo), answer `version 1 ‖ n × (index u8 ‖ length u16 ‖ record)`. `/kith/mailbox/1`: request what the relay reads,
-//! answer `0 ‖` what it answers, or `1 ‖ retry_after ms u64` busy. `/kith/wake/1`: request `version 1`, answer `0`. All numbers are big-endian; each message stands
-//! behind its length as u32. Nothing here is signed or hashed, and the protocol name carries the version, so a fixed layout
-//! with exactly one encoding is simpler and stricter than protobuf.
+//! answer `0 ‖` what it answers, or `1 ‖ retry_after ms u64` busy; `/kith/channel/1` likewise between members of channels.
+//! `/kith/wake/1`: request `version 1`, answer `0`. All numbers are big-endian; each message stands behind its length as
+//! u32. Nothing here is signed or hashed, and the protocol name carries the version, so a fixed layout with exactly one
+//! encoding is simpler and stricter than protobuf.
 
 mod framing;
-mod mailbox;
+mod opaque;
+mod wake;
 
 pub(crate) use framing::{Codec, Flaw, Layout, Reading};
-pub(crate) use mailbox::{Mailbox, Reply, Wake};
+pub(crate) use opaque::{Channel, Mailbox, Reply};
+pub(crate) use wake::Wake;
 
 use super::{
     peers::limits::KEYS_PER_REQUEST,

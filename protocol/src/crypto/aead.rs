@@ -1,10 +1,13 @@
 //! Authenticated encryption: AES-256-GCM for messages (one key each), XChaCha20-Poly1305 for rows (random nonces).
 
 use super::Secret;
-use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead, aead::Payload};
+use aes_gcm::{
+    Aes256Gcm, KeyInit,
+    aead::{Aead, AeadInOut, Payload},
+};
 use chacha20poly1305::XChaCha20Poly1305;
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Length of the tag that every ciphertext ends with, in bytes.
 pub const TAG_LEN: usize = 16;
@@ -21,6 +24,14 @@ pub struct NotAuthentic;
 pub fn seal(key: &Secret<32>, nonce: &[u8; 12], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
     let cipher = Aes256Gcm::new(key.as_bytes().into());
     cipher.encrypt(nonce.into(), Payload { msg: plaintext, aad }).unwrap_or_default()
+}
+
+/// Seals what lies in a buffer where it lies, and puts the tag behind it; otherwise as [`seal`].
+pub fn seal_in_place(key: &Secret<32>, nonce: &[u8; 12], aad: &[u8], buffer: &mut Vec<u8>) {
+    let cipher = Aes256Gcm::new(key.as_bytes().into());
+    if cipher.encrypt_in_place(nonce.into(), aad, buffer).is_err() {
+        buffer.zeroize();
+    }
 }
 
 /// Opens what [`seal`] made under the same key, nonce and associated data.
@@ -64,6 +75,9 @@ mod tests {
         let key = Secret::new([1; 32]);
         let sealed = seal(&key, &[2; 12], b"aad", b"plain");
         assert_eq!(open(&key, &[2; 12], b"aad", &sealed).unwrap().as_slice(), b"plain");
+        let mut in_place = b"plain".to_vec();
+        seal_in_place(&key, &[2; 12], b"aad", &mut in_place);
+        assert_eq!(in_place, sealed);
         for bit in 0..sealed.len() * 8 {
             let mut bad = sealed.clone();
             bad[bit / 8] ^= 1 << (bit % 8);

@@ -1,4 +1,9 @@
-//! HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; anonymous on the sender's side.
+//! HPKE (RFC 9180) in base mode with HKDF-SHA256 and AES-256-GCM, anonymous on the sender's side: here over X25519, in
+//! `leaf` over X-Wing.
+
+mod leaf;
+
+pub use leaf::{LEAF_ENC_LEN, LeafPublic, LeafSecret, open_by_leaf, seal_to_leaf};
 
 use super::{
     aead::NotAuthentic,

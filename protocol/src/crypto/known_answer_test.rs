@@ -1,11 +1,12 @@
-//! Published vectors through our own wrappers: Wycheproof, RFC 9180. (Ed25519, RFC 5869 and RFC 9106 stand beside their
+//! Published vectors through our own wrappers: Wycheproof, RFC 9180, X-Wing. (Ed25519, RFC 5869 and RFC 9106 stand beside their
 //! code.) Each prints how many cases ran and fails if none did.
 
 use super::{
     Secret,
     aead::{self, NotAuthentic},
     dh::{DhPublic, DhSecret, WeakPublicKey},
-    hpke, kdf,
+    hpke::{self, LeafPublic, LeafSecret},
+    kdf,
     kem::{KemCiphertext, KemPublic, KemSecret},
 };
 use data_encoding::HEXLOWER;
@@ -218,22 +219,27 @@ impl Rfc9180<'_> {
     }
 }
 
-/// Computes key and base nonce in base mode as RFC 9180 sections 4.1 and 5.1 say.
-fn key_schedule(secret: &DhSecret, enc: &[u8; 32], info: &[u8], aead_id: u8, key_len: u8) -> (Vec<u8>, Vec<u8>) {
+/// Computes the shared secret of DHKEM(X25519, HKDF-SHA256) as RFC 9180 section 4.1 says.
+fn dhkem(secret: &DhSecret, enc: &[u8; 32]) -> Vec<u8> {
     let kem = Rfc9180(b"KEM\x00\x20");
     let dh = secret.agree(&DhPublic::raw(*enc)).unwrap();
     let context = [enc.as_slice(), secret.public().as_bytes()].concat();
-    let shared = kem.expand(&kem.extract(b"", "eae_prk", dh.as_bytes()), "shared_secret", &context, 32);
+    kem.expand(&kem.extract(b"", "eae_prk", dh.as_bytes()), "shared_secret", &context, 32)
+}
 
-    let suite = [b"HPKE\x00\x20\x00\x01\x00".as_slice(), &[aead_id]].concat();
+/// Computes key and base nonce in base mode with HKDF-SHA256 as RFC 9180 section 5.1 says.
+fn key_schedule(kem_id: u16, shared: &[u8], info: &[u8], aead_id: u8, key_len: u8) -> (Vec<u8>, Vec<u8>) {
+    let suite = [b"HPKE".as_slice(), &kem_id.to_be_bytes(), b"\x00\x01\x00", &[aead_id]].concat();
     let hpke = Rfc9180(&suite);
     let mut context = vec![0];
     context.extend_from_slice(hpke.extract(b"", "psk_id_hash", b"").as_bytes());
     context.extend_from_slice(hpke.extract(b"", "info_hash", info).as_bytes());
-    let prk = hpke.extract(&shared, "secret", b"");
+    let prk = hpke.extract(shared, "secret", b"");
     (hpke.expand(&prk, "key", &context, key_len), hpke.expand(&prk, "base_nonce", &context, 12))
 }
 
+const DHKEM_X25519: u16 = 0x0020;
+const XWING: u16 = 0x647a;
 const RFC_INFO: &str = "4f6465206f6e2061204772656369616e2055726e";
 
 #[test]
@@ -242,7 +248,7 @@ fn rfc_9180_key_schedule_written_from_its_text_gives_the_answers_of_appendix_a_1
         hex("4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8").try_into().unwrap(),
     );
     let enc = hex("37fda3567bdbd628e88668c3c8d7e97d1d1253b6d4ea6d44c150f741f1bf4431").try_into().unwrap();
-    let (key, nonce) = key_schedule(&secret, &enc, &hex(RFC_INFO), 1, 16);
+    let (key, nonce) = key_schedule(DHKEM_X25519, &dhkem(&secret, &enc), &hex(RFC_INFO), 1, 16);
     assert_eq!(key, hex("4531685d41d65f03dc48f6b8302c05b0"));
     assert_eq!(nonce, hex("56d890e5accaaf011cff4b7d"));
 }
@@ -261,9 +267,36 @@ fn rfc_9180_our_seal_gives_the_answer_for_x25519_and_aes_256_gcm() {
     let (aad, plaintext) = (b"Count-0", b"Beauty is truth, truth beauty");
     let (our_enc, sealed) = hpke::seal(&secret.public(), &hex(RFC_INFO), aad, plaintext, &mut Scripted(ikm_e)).unwrap();
     assert_eq!(our_enc, enc);
-    let (key, nonce) = key_schedule(&secret, &enc, &hex(RFC_INFO), 2, 32);
+    let (key, nonce) = key_schedule(DHKEM_X25519, &dhkem(&secret, &enc), &hex(RFC_INFO), 2, 32);
     let key = Secret::from_slice(&key).unwrap();
     let expected = aead::seal(&key, nonce.as_slice().try_into().unwrap(), aad, plaintext);
     assert_eq!(sealed, expected);
     assert_eq!(hpke::open(&secret, &enc, &hex(RFC_INFO), aad, &expected).unwrap().as_slice(), plaintext);
+}
+
+#[test]
+fn xwing_draft_vectors_and_the_rfc_9180_key_schedule_give_what_we_seal_to_a_leaf() {
+    // Keys, encapsulations and shared secrets are those of draft-connolly-cfrg-xwing-kem; no vectors are published of
+    // HPKE with this KEM and AES-256-GCM, so that the rest is what RFC 9180 makes of the shared secret.
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("../../tests/vectors/xwing.json")).unwrap();
+    let mut ran = Ran::default();
+    for vector in vectors.as_array().unwrap() {
+        let field = |name: &str| hex(vector[name].as_str().unwrap());
+        let secret = LeafSecret::from_seed(Secret::from_slice(&field("sk")).unwrap());
+        assert_eq!(secret.public().as_bytes().as_slice(), field("pk"));
+        let public = LeafPublic::parse(&field("pk")).unwrap();
+
+        let (info, aad, plaintext) = (hex(RFC_INFO), b"Count-0", b"Beauty is truth, truth beauty");
+        let mut eseed = Scripted(field("eseed"));
+        let (enc, sealed) = hpke::seal_to_leaf(&public, &info, aad, plaintext, &mut eseed).unwrap();
+        assert_eq!(enc.as_slice(), field("ct"));
+        assert!(eseed.0.is_empty(), "all of the randomness is used");
+        let (key, nonce) = key_schedule(XWING, &field("ss"), &info, 2, 32);
+        let key = Secret::from_slice(&key).unwrap();
+        assert_eq!(sealed, aead::seal(&key, nonce.as_slice().try_into().unwrap(), aad, plaintext));
+        assert_eq!(hpke::open_by_leaf(&secret, &enc, &info, aad, &sealed).unwrap().as_slice(), plaintext);
+        ran.count(true);
+    }
+    ran.report("X-Wing");
+    assert_eq!(ran.valid, 3);
 }

@@ -69,6 +69,41 @@ labels! {
     /// Order in which a sender tries the relays of a device.
     RENDEZVOUS = "mailbox/rendezvous";
 
+    /// Commitment of an invite code to its channel.
+    INVITE_CHANNEL = "invite/channel";
+    /// Seed of an invite's signing key, from its secret.
+    INVITE_SIGN = "invite/sign";
+    /// Key that opens an invite's records, from its secret.
+    INVITE_OPEN = "invite/open";
+    /// Seed of the key that signs an invite's slot.
+    INVITE_SLOT_SEED = "invite/slot-seed";
+    /// Slot record signed by its slot key.
+    INVITE_SLOT = "invite/slot";
+    /// Name of a slot record in the DHT.
+    INVITE_SLOT_NAME = "invite/slot-name";
+    /// Name of a slot record that a relay keeps.
+    INVITE_KEPT_ID = "invite/kept-id";
+    /// Key that seals a slot record for a relay to keep.
+    INVITE_KEPT_KEY = "invite/kept-key";
+    /// Invite record signed by its author's device.
+    INVITE_RECORD = "invite/record";
+    /// Invite record in a slot: HPKE info and associated data.
+    INVITE_RECORD_SEAL = "invite/record-seal";
+    /// Key that opens requests to join, from the invite's public key and the channel.
+    INVITE_JOIN_KEY = "invite/join-key";
+    /// Mark by which those who hold an invite's public key know a request to join.
+    INVITE_JOIN_MARK = "invite/join-mark";
+    /// Request to join signed by the joiner's device.
+    INVITE_JOIN = "invite/join";
+    /// Request to join: HPKE info and associated data.
+    INVITE_JOIN_SEAL = "invite/join-seal";
+    /// Proof by the invite key for one joiner's keys in one channel.
+    INVITE_PROOF = "invite/proof";
+    /// Answer to a request to join, signed by the answering device.
+    INVITE_ANSWER = "invite/answer";
+    /// Answer to a request to join: HPKE info and associated data.
+    INVITE_ANSWER_SEAL = "invite/answer-seal";
+
     /// Handshake transcript and key derivation.
     HANDSHAKE = "handshake";
     /// Root step with a Diffie-Hellman result alone.
@@ -79,6 +114,75 @@ labels! {
     RATCHET_MESSAGE = "ratchet/message";
     /// Associated data of a ratchet message.
     RATCHET_AD = "ratchet/ad";
+
+    /// Operation of a channel: signature and id.
+    CHANNEL_OP = "channel/op";
+    /// Which operations of a channel hold.
+    CHANNEL_STATE = "channel/state";
+    /// Devices that secrets are sealed to.
+    RECIPIENTS = "channel/recipients";
+    /// Epoch that an operation made anew.
+    EPOCH_FRESH = "channel/epoch-fresh";
+    /// Epoch that follows from another when somebody is let in.
+    EPOCH_DERIVED = "channel/epoch-derived";
+    /// Epoch that joins others.
+    EPOCH_MERGED = "channel/epoch-merged";
+    /// Digest of the devices of an epoch that rests on others.
+    RECIPIENTS_DERIVED = "channel/recipients-derived";
+    /// Pins the secrets of a fresh epoch.
+    EPOCH_COMMIT = "channel/epoch-commit";
+    /// Secret of an epoch.
+    EPOCH_SECRET = "channel/epoch-secret";
+    /// What gives the next epoch.
+    EPOCH_NEXT = "channel/epoch-next";
+    /// What gives a merged epoch together with others.
+    EPOCH_MERGE = "channel/epoch-merge";
+    /// Root of the senders' chains.
+    EPOCH_SENDERS = "channel/epoch-senders";
+    /// Lineage that joins others: id and secret.
+    LINEAGE_MERGED = "channel/lineage-merged";
+    /// Topic of a lineage.
+    LINEAGE_TOPIC = "channel/lineage-topic";
+    /// Gate key of a lineage.
+    LINEAGE_GATE = "channel/lineage-gate";
+    /// Header key of a lineage.
+    LINEAGE_HEADER = "channel/lineage-header";
+    /// Mailbox of a lineage at relays.
+    LINEAGE_MAILBOX = "channel/lineage-mailbox";
+    /// Branch of the tree of senders' chains.
+    SENDER_TREE = "channel/sender-tree";
+    /// Message of a channel: signature and associated data.
+    CHANNEL_MESSAGE = "channel/message";
+    /// Key of a message.
+    CHANNEL_MESSAGE_KEY = "channel/message-key";
+    /// Hash that names a message.
+    CHANNEL_MESSAGE_ID = "channel/message-id";
+    /// Key of an epoch's parcels.
+    EPOCH_PARCELS = "channel/epoch-parcels";
+    /// Parcel of operations.
+    PARCEL = "channel/parcel";
+    /// Card of a member's device.
+    CARD = "channel/card";
+    /// Welcome for a newcomer.
+    CHANNEL_WELCOME = "channel/welcome";
+    /// Header of a frame.
+    CHANNEL_HEADER = "channel/header";
+    /// What binds a rekey to its place.
+    REKEY_CONTEXT = "channel/rekey-context";
+    /// Identifier of a leaf key.
+    LEAF_KEY_ID = "channel/leaf-key-id";
+    /// Item of a rekey blob: HPKE info.
+    REKEY_ITEM = "channel/rekey-item";
+    /// Leaf of a rekey blob's tree.
+    REKEY_LEAF = "channel/rekey-leaf";
+    /// Inner node of a rekey blob's tree.
+    REKEY_NODE = "channel/rekey-node";
+    /// Root of a rekey blob's tree.
+    REKEY_ROOT = "channel/rekey-root";
+    /// Code of a frame at the gossip gate.
+    GATE = "channel/gate";
+    /// Identifier of a packet in gossip.
+    GOSSIP_ID = "gossip/id";
 
     /// Key that hides which table a row of the local store belongs to.
     STORE_TABLE = "store/table";

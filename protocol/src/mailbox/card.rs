@@ -3,8 +3,8 @@
 
 use crate::{
     RelayId,
+    code::{self, CodeKind, Error, link_hints, read_link, write_link},
     crypto::sign::VerifyingKey,
-    identity::contact_link::{CodeKind, Error, decode_code, encode_code, link_hints, read_link, write_link},
 };
 use std::{fmt, str::FromStr};
 
@@ -38,10 +38,7 @@ impl RelayCard {
 }
 
 fn parse_code(text: &str) -> Result<(RelayId, Option<[u8; 16]>), Error> {
-    let (kind, bytes) = decode_code(text)?;
-    if kind != CodeKind::RelayCard {
-        return Err(Error::WrongKind { have: kind, want: CodeKind::RelayCard });
-    }
+    let bytes = code::decode(text, CodeKind::RelayCard)?;
     let (relay, token) = bytes.split_first_chunk::<32>().ok_or(Error::NoAccount)?;
     let token = <[u8; 16]>::try_from(token).map_err(|_| Error::NoAccount)?;
     VerifyingKey::parse(relay).map_err(|_| Error::NoAccount)?;
@@ -53,7 +50,7 @@ struct Code<'a>(&'a RelayCard);
 impl fmt::Display for Code<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = self.0.relay.as_bytes().iter().copied().chain(self.0.token.unwrap_or_default());
-        encode_code(CodeKind::RelayCard, body, f)
+        code::encode(CodeKind::RelayCard, body, f)
     }
 }
 

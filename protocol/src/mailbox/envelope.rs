@@ -1,7 +1,7 @@
 //! The envelope: an anonymous, padded HPKE seal to a device's daily mailbox key, and the routing header beside it.
 //! Must not know what it carries.
 
-use super::padding;
+use crate::padding;
 use crate::{
     Day, EnvelopeId, Fault, Timestamp,
     crypto::{

@@ -4,11 +4,11 @@
 use super::{Class, Grant, TagSecret};
 use crate::{
     Day, RelayId, Tag,
+    code::is_address,
     crypto::{
         Secret,
         sign::{SigningKey, VerifyingKey},
     },
-    identity::contact_link::is_address,
     limits::{ADDRESS_MAX, PASS_ADDRESSES_MAX, PASS_MAX, PEER_ID_MAX},
     proto,
     wire::{self, fixed},

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     AccountId, Day, DeviceId, Fault, RecordKey, Timestamp,
+    code::is_address,
     crypto::{Secret, aead, kdf::hkdf, label},
     identity::{DeviceInfo, DeviceLog, ReachSecret, device_log},
     limits::{
@@ -296,7 +297,7 @@ fn claimed_device(bundle: &[u8]) -> Result<DeviceId, Error> {
 fn check_lists(value: &proto::DescriptorValue) -> Result<(), Error> {
     wire::at_most(&value.addresses, ADDRESSES_MAX)?;
     wire::at_most(&value.mailboxes, MAILBOXES_MAX)?;
-    let address = |a: &String| a.len() <= ADDRESS_MAX && crate::identity::contact_link::is_address(a);
+    let address = |a: &String| a.len() <= ADDRESS_MAX && is_address(a);
     if !value.addresses.iter().all(address) {
         return Err(Error::BadAddress);
     }
@@ -308,4 +309,4 @@ fn check_lists(value: &proto::DescriptorValue) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

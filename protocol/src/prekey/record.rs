@@ -113,7 +113,12 @@ pub fn supersedes(old: &[u8], new: &[u8], now: Timestamp) -> bool {
         return true;
     }
     let sequence = |bytes: &[u8]| decode(bytes).ok().map(|(_, record)| record.sequence);
-    match (sequence(old), sequence(new)) {
+    replaces(sequence(old), sequence(new), now)
+}
+
+/// Judges the sequences of two records of one key, `None` where the bytes are no such record.
+pub(crate) fn replaces(old: Option<u64>, new: Option<u64>, now: Timestamp) -> bool {
+    match (old, new) {
         (_, None) => false,
         (None, Some(_)) => true,
         (Some(old), Some(new)) => !sequence::is_believable(old, now) || new > old,
@@ -131,25 +136,45 @@ fn decode(bytes: &[u8]) -> Result<(Signed, proto::RecordPayload), Error> {
     if payload.version == VERSION { Ok((signed, payload)) } else { Err(wire::Error::Unknown(payload.version).into()) }
 }
 
-impl Record {
-    pub(super) fn check(key: &RecordKey, bytes: &[u8], now: Timestamp) -> Result<Self, Error> {
-        let (signed, wire) = decode(bytes)?;
-        let (day, slot, today) = (Day(wire.day), wire.slot, now.day());
+/// What a record of any kind says of its place and time.
+pub(crate) struct Claims {
+    pub(crate) day: Day,
+    pub(crate) slot: u32,
+    /// How many slots there are.
+    pub(crate) slots: u32,
+    pub(crate) expires_ms: u64,
+    pub(crate) seq: u64,
+}
+
+impl Claims {
+    /// Judges them as a storing node does; returns when the record is dropped.
+    pub(crate) fn check(&self, now: Timestamp) -> Result<Timestamp, Error> {
+        let today = now.day();
         // A publisher's clock may be a day ahead of ours.
-        if day > today.plus(DESCRIPTOR_DAYS_AHEAD + 1) || day < today.minus(LIFE_DAYS - 1) {
+        if self.day > today.plus(DESCRIPTOR_DAYS_AHEAD + 1) || self.day < today.minus(LIFE_DAYS - 1) {
             return Err(Error::Day);
         }
-        if slot >= DEVICES_MAX as u32 {
+        if self.slot >= self.slots {
             return Err(Error::Slot);
         }
-        let expires = Timestamp::from_millis(wire.expires_ms);
+        let expires = Timestamp::from_millis(self.expires_ms);
         if expires <= now {
             return Err(Error::Expired);
         }
-        if expires > expiry(day) {
+        if expires > expiry(self.day) {
             return Err(Error::Expiry);
         }
-        sequence::check(None, wire.sequence, now)?;
+        sequence::check(None, self.seq, now)?;
+        Ok(expires)
+    }
+}
+
+impl Record {
+    pub(super) fn check(key: &RecordKey, bytes: &[u8], now: Timestamp) -> Result<Self, Error> {
+        let (signed, wire) = decode(bytes)?;
+        let (day, slot) = (Day(wire.day), wire.slot);
+        let claims = Claims { day, slot, slots: DEVICES_MAX as u32, expires_ms: wire.expires_ms, seq: wire.sequence };
+        let expires = claims.check(now)?;
         let parse = |bytes: &[u8]| VerifyingKey::parse(bytes).map_err(|_| Error::BadKey);
         let (blinded, record_pk) = (parse(&wire.blinded_key)?, parse(&wire.record_key)?);
         if record_key(&blinded, day, slot) != *key {
@@ -172,7 +197,7 @@ impl Record {
 }
 
 /// Returns when a record of a day ends.
-pub(super) const fn expiry(day: Day) -> Timestamp {
+pub(crate) const fn expiry(day: Day) -> Timestamp {
     day.plus(LIFE_DAYS).start()
 }
 

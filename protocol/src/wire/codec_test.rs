@@ -134,6 +134,7 @@ macro_rules! every_type {
         fn c05_57_no_message_type_is_left_out() {
             let mut sampled: Vec<_> = vec![$((stringify!($file).to_owned(), stringify!($name).to_owned())),*];
             sampled.sort();
+            sampled.dedup();
             assert_eq!(sampled, defined_types());
         }
     };
@@ -185,6 +186,75 @@ every_type! {
         version: 1, day: 300, slot: 1, blinded_key: vec![1; 32], record_key: vec![2; 32], certificate: vec![3; 64],
         sequence: 300, expires_ms: 300, ciphertext: vec![4; 8],
     }
+
+    // invites
+    invite::Peer { peer_id: vec![1; 8], addresses: vec!["/a/b".to_owned(), "/a/c".to_owned()] }
+    invite::InviteRecord {
+        version: 1, invite: vec![1; 32], channel: vec![2; 32], name: "c".into(), inviter: vec![3; 32],
+        inviter_name: "i".into(), members: 300, role: "member".into(), expires_ms: 300, approval: true, history: 2,
+        history_days: 300, relays: vec![vec![4; 8]], peers: vec![proto::invite::Peer { peer_id: vec![5; 8], ..Default::default() }],
+        sequence: 300, author: vec![6; 32], author_sign_pk: vec![7; 32], author_dh_pk: vec![8; 32],
+    }
+    invite::SlotPayload {
+        version: 1, day: 300, slot: 1, slot_key: vec![1; 32], sequence: 300, expires_ms: 300, sealed: vec![2; 8],
+    }
+    invite::JoinRequest {
+        version: 1, invite: vec![1; 32], channel: vec![2; 32], account: vec![3; 32], log: vec![vec![4; 8]],
+        device: vec![5; 32], leaf_key: vec![6; 8], peer_id: vec![7; 8], addresses: vec!["/a/b".to_owned()],
+        mailboxes: vec![vec![8; 8]], name: "c".into(), at_ms: 300, nonce: vec![9; 16], proof: vec![10; 64],
+    }
+    invite::SealedJoin { version: 1, mark: vec![1; 16], sealed: vec![2; 40] }
+    invite::JoinAnswer {
+        version: 1, channel: vec![1; 32], device: vec![2; 32], nonce: vec![3; 16], author: vec![4; 32],
+        author_sign_pk: vec![5; 32], author_dh_pk: vec![6; 32], at_ms: 300, kind: 3, welcome: vec![7; 8], reason: 2,
+    }
+    invite::SealedAnswer { version: 1, sealed: vec![1; 40] }
+
+    // operations of channels
+    channel::Op {
+        version: 1, channel: vec![1; 32], parents: vec![vec![2; 32], vec![3; 32]], account: vec![4; 32], device: vec![5; 32],
+        at_ms: 300, kind: 3, body: vec![6; 8],
+    }
+    channel::Fresh { nonce: vec![1; 16], commit: vec![2; 32], recipients: vec![3; 32], items: 300, root: vec![4; 32] }
+    channel::Create {
+        nonce: vec![1; 32], device_log: vec![2; 8], name: "c".into(),
+        fresh: Some(proto::channel::Fresh { items: 300, ..Default::default() }),
+    }
+    channel::Admit {
+        account: vec![1; 32], device_log: vec![2; 8], role: "member".into(),
+        r#use: Some(proto::channel::Use { invite: vec![3; 32], ..Default::default() }),
+    }
+    channel::Use { invite: vec![1; 32], device: vec![2; 32], leaf: vec![3; 32], nonce: vec![4; 16], proof: vec![5; 64] }
+    channel::Remove {
+        account: vec![1; 32], ban: true, reason: "r".into(),
+        cutoffs: vec![proto::channel::Cutoff { generation: 300, ..Default::default() }],
+        fresh: Some(proto::channel::Fresh { items: 300, ..Default::default() }),
+    }
+    channel::Cutoff { device: vec![1; 32], epoch: vec![2; 32], generation: 300 }
+    channel::Unban { account: vec![1; 32] }
+    channel::Devices {
+        account: vec![1; 32], device_log: vec![2; 8],
+        cutoffs: vec![proto::channel::Cutoff { generation: 300, ..Default::default() }],
+        fresh: Some(proto::channel::Fresh { items: 300, ..Default::default() }),
+    }
+    channel::DefineRole {
+        name: "a".into(), inherits: vec!["b".into(), "c".into()], allow: 300, deny: 2,
+        conditions: Some(proto::channel::Conditions { per_minute: 300, ..Default::default() }),
+    }
+    channel::Conditions { from_minute: 300, to_minute: 600, managing_device: true, per_minute: 300 }
+    channel::DropRole { name: "a".into() }
+    channel::GrantRole { account: vec![1; 32], role: "a".into(), until_ms: 300 }
+    channel::RevokeRole { account: vec![1; 32], role: "a".into() }
+    channel::PostInvite {
+        sign: vec![1; 32], seal: vec![2; 32], role: "member".into(), uses: 300, expires_ms: 300, approval: true, history: 2,
+        history_days: 300,
+    }
+    channel::RevokeInvite { invite: vec![1; 32] }
+    channel::Rekey { emergency: true, fresh: Some(proto::channel::Fresh { items: 300, ..Default::default() }) }
+    channel::EpochGrant { device: vec![1; 32], epochs: vec![vec![2; 32], vec![3; 32]] }
+    channel::Setting { key: 2, value: vec![1; 8] }
+    channel::Mute { account: vec![1; 32], on: true, until_ms: 300 }
+    channel::Suspend { devices: vec![vec![1; 32], vec![2; 32]], on: true }
 
     // session, mailbox, content
     envelope::Envelope { version: 1, suite: 1, key_day: 20_000, enc: vec![9; 32], ciphertext: vec![8; 40] }
@@ -310,6 +380,104 @@ every_type! {
     mailbox::KeptAnswer { sealed: vec![vec![1; 9], Vec::new()] }
     mailbox::Audited { state: 1, envelope: vec![1; 9] }
     content::CannotOpen { session_id: vec![1; 16] }
+
+    // channels
+    channel_blob::Item {
+        version: 1, leaf_key: vec![1; 16], enc: vec![2; 64], ciphertext: vec![3; 80], proof: vec![vec![4; 32], vec![5; 32]],
+    }
+    // channel operations
+    channel::Op {
+        version: 1, channel: vec![1; 32], parents: vec![vec![2; 32], vec![3; 32]], account: vec![4; 32],
+        device: vec![5; 32], at_ms: 300, kind: 2, body: vec![6; 9],
+    }
+    channel::Fresh { nonce: vec![1; 16], commit: vec![2; 32], recipients: vec![3; 32], items: 300, root: vec![4; 32] }
+    channel::Create {
+        nonce: vec![1; 32], device_log: vec![2; 9], name: "c".into(),
+        fresh: Some(proto::channel::Fresh { nonce: vec![1; 16], ..Default::default() }),
+    }
+    channel::Admit {
+        account: vec![1; 32], device_log: vec![2; 9], role: "member".into(),
+        r#use: Some(proto::channel::Use { invite: vec![1; 32], ..Default::default() }),
+    }
+    channel::Use { invite: vec![1; 32], device: vec![2; 32], leaf: vec![3; 32], nonce: vec![4; 16], proof: vec![5; 64] }
+    channel::Remove {
+        account: vec![1; 32], ban: true, reason: "r".into(),
+        cutoffs: vec![proto::channel::Cutoff { device: vec![1; 32], epoch: vec![2; 32], generation: 300 }],
+        fresh: Some(proto::channel::Fresh { nonce: vec![1; 16], ..Default::default() }),
+    }
+    channel::Cutoff { device: vec![1; 32], epoch: vec![2; 32], generation: 300 }
+    channel::Unban { account: vec![1; 32] }
+    channel::Devices {
+        account: vec![1; 32], device_log: vec![2; 9],
+        cutoffs: vec![proto::channel::Cutoff { device: vec![1; 32], epoch: vec![2; 32], generation: 300 }],
+        fresh: Some(proto::channel::Fresh { nonce: vec![1; 16], ..Default::default() }),
+    }
+    channel::DefineRole {
+        name: "helper".into(), inherits: vec!["member".into()], allow: 300, deny: 1,
+        conditions: Some(proto::channel::Conditions { from_minute: 1, ..Default::default() }),
+    }
+    channel::Conditions { from_minute: 300, to_minute: 600, managing_device: true, per_minute: 3 }
+    channel::DropRole { name: "helper".into() }
+    channel::GrantRole { account: vec![1; 32], role: "helper".into(), until_ms: 300 }
+    channel::RevokeRole { account: vec![1; 32], role: "helper".into() }
+    channel::PostInvite {
+        sign: vec![1; 32], seal: vec![2; 32], role: "member".into(), uses: 25, expires_ms: 300, approval: true,
+        history: 2, history_days: 30,
+    }
+    channel::RevokeInvite { invite: vec![1; 32] }
+    channel::Rekey {
+        emergency: true, fresh: Some(proto::channel::Fresh { nonce: vec![1; 16], ..Default::default() }),
+    }
+    channel::EpochGrant { device: vec![1; 32], epochs: vec![vec![2; 32], vec![3; 32]] }
+    channel::Setting { key: 1, value: vec![1; 9] }
+    channel::Mute { account: vec![1; 32], on: true, until_ms: 300 }
+    channel::Suspend { devices: vec![vec![1; 32], vec![2; 32]], on: true }
+
+    // between members
+    channel_sync::Parcel {
+        ops: vec![vec![1; 9], vec![2; 9]],
+        cards: vec![vec![3; 9]],
+        blob: vec![proto::channel_sync::BlobItem { op: vec![4; 32], place: 5, item: vec![6; 9] }],
+        said: vec![vec![7; 9]],
+    }
+    channel_sync::BlobItem { op: vec![1; 32], place: 300, item: vec![2; 9] }
+    channel_sync::Card {
+        version: 1, channel: vec![1; 32], account: vec![2; 32], device: vec![3; 32], sequence: 300, leaf_key: vec![4; 64],
+        peer_id: vec![5; 8], addresses: vec!["/a/b".to_owned()], name: "a".into(),
+    }
+    channel_sync::Welcome {
+        version: 1, op: vec![1; 32], epoch: vec![2; 32], lineage: vec![3; 32], enc: vec![4; 64], ciphertext: vec![5; 9],
+        cards: vec![vec![6; 9]],
+    }
+    channel_sync::AskPush { topic: vec![1; 32], items: vec![vec![2; 9]] }
+    channel_sync::AskReconcile { topic: vec![1; 32], message: vec![2; 9] }
+    channel_sync::AskItems { topic: vec![1; 32], ids: vec![vec![2; 32]] }
+    channel_sync::AskOps { topic: vec![1; 32], heads: vec![vec![2; 32]], admission: vec![3; 32], epoch: vec![4; 32] }
+    channel_sync::AskBlob { topic: vec![1; 32], op: vec![2; 32], places: vec![1, 300] }
+    channel_sync::AskKeys { topic: vec![1; 32], epoch: vec![2; 32], card: vec![3; 9] }
+    channel_sync::AskHistory { topic: vec![1; 32], before: 300 }
+    channel_sync::AskJoin { request: vec![1; 9] }
+    channel_sync::Answer { message: vec![1; 9], items: vec![vec![2; 9]], more: true, unknown: true }
+
+    // channel messages
+    channel::Frame { version: 1, slot: 300, salt: vec![1; 16], header: vec![2; 56], body: vec![3; 9] }
+    channel::Event {
+        version: 1, sequence: 300, previous: vec![1; 32], heads: vec![vec![2; 32], vec![3; 32]], sent_at_ms: 300,
+        expires_after_ms: 300, kind: 1, body: vec![4; 8],
+        extensions: vec![proto::wire::Extension { r#type: 1, critical: false, bytes: vec![1] }],
+    }
+    channel::Said { text: "hi".into(), reply_to: vec![1; 16], mentions: vec![vec![2; 32], vec![3; 32]] }
+    channel::Edited { target: vec![1; 16], text: "hi".into() }
+    channel::Deleted { target: vec![1; 16] }
+    channel::Reacted { target: vec![1; 16], emoji: "x".into(), on: true }
+    channel::Pinned { target: vec![1; 16], on: true }
+    channel::Seen { reached: vec![proto::channel::Reached { device: vec![1; 32], from: 1, sequence: 300, read: 299 }] }
+    channel::Reached { device: vec![1; 32], from: 1, sequence: 300, read: 299 }
+    channel::Attested {
+        epoch: vec![1; 32], recipients: vec![2; 32], account: vec![3; 32], device: vec![4; 32], generation: 300, slot: 300,
+        salt: vec![5; 16], event: vec![6; 9], com_key: vec![7; 32], signature: vec![8; 64],
+    }
+    channel::Equivocation { first: vec![1; 9], second: vec![2; 9] }
 }
 
 #[test]

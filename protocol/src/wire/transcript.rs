@@ -10,7 +10,8 @@ pub struct Transcript(Vec<u8>);
 impl Transcript {
     /// Starts under a label.
     pub fn new(label: &'static str) -> Self {
-        Self(Vec::new()).field(label.as_bytes())
+        // As long as most of them are: growing would copy, and leave copies behind.
+        Self(Vec::with_capacity(384)).field(label.as_bytes())
     }
 
     /// Adds a field of any length.

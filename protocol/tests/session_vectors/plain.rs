@@ -1,44 +1,12 @@
 //! A second, plain implementation of the responder: written from SPEC.md with raw primitives alone, so that a change of
 //! any format or derivation is noticed. Keeps every message in its chain's order apart from what it is told to skip.
 
-use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead, aead::Payload};
+use super::primitives::*;
 use ml_kem::{
     DecapsulationKey768, EncapsulationKey768,
     kem::{Decapsulate, Encapsulate},
 };
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-/// HMAC-SHA-256, by RFC 2104.
-pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    assert!(key.len() <= 64);
-    let mut block = [0u8; 64];
-    block[..key.len()].copy_from_slice(key);
-    let inner = Sha256::digest([block.map(|b| b ^ 0x36).as_slice(), message].concat());
-    Sha256::digest([block.map(|b| b ^ 0x5c).as_slice(), &inner].concat()).into()
-}
-
-fn expand(prk: &[u8; 32], info: &[u8], length: usize) -> Vec<u8> {
-    let (mut out, mut block) = (Vec::new(), Vec::new());
-    for counter in 1u8.. {
-        block = hmac(prk, &[block.as_slice(), info, &[counter]].concat()).to_vec();
-        out.extend_from_slice(&block);
-        if out.len() >= length {
-            break;
-        }
-    }
-    out.truncate(length);
-    out
-}
-
-/// HKDF-SHA-256, by RFC 5869.
-pub(crate) fn hkdf(salt: &[u8], input: &[u8], info: &[u8], length: usize) -> Vec<u8> {
-    expand(&hmac(salt, input), info, length)
-}
-
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
 
 fn x25519(secret: &[u8; 32], public: &[u8]) -> [u8; 32] {
     let public: [u8; 32] = public.try_into().unwrap();
@@ -47,30 +15,6 @@ fn x25519(secret: &[u8; 32], public: &[u8]) -> [u8; 32] {
 
 fn public(secret: &[u8; 32]) -> [u8; 32] {
     x25519_dalek::x25519(*secret, x25519_dalek::X25519_BASEPOINT_BYTES)
-}
-
-/// Label and fields, each after its length in 8 bytes.
-fn transcript(label: &str, fields: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for field in [label.as_bytes()].iter().chain(fields) {
-        out.extend_from_slice(&(field.len() as u64).to_be_bytes());
-        out.extend_from_slice(field);
-    }
-    out
-}
-
-fn gcm(key: &[u8]) -> Aes256Gcm {
-    Aes256Gcm::new_from_slice(key).unwrap()
-}
-
-fn gcm_open(key: &[u8], nonce: &[u8], aad: &[u8], ciphertext: &[u8]) -> Vec<u8> {
-    let nonce: [u8; 12] = nonce.try_into().unwrap();
-    gcm(key).decrypt((&nonce).into(), Payload { msg: ciphertext, aad }).unwrap()
-}
-
-fn gcm_seal(key: &[u8], nonce: &[u8], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
-    let nonce: [u8; 12] = nonce.try_into().unwrap();
-    gcm(key).encrypt((&nonce).into(), Payload { msg: plaintext, aad }).unwrap()
 }
 
 /// HPKE base mode (RFC 9180 sections 4 and 5) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
@@ -91,81 +35,6 @@ fn hpke_open(secret: &[u8; 32], enc: &[u8], info: &[u8], aad: &[u8], ciphertext:
     let secret = extract(&suite, &shared, "secret", &[]);
     let key = derive(&suite, &secret, "key", &context, 32);
     gcm_open(&key, &derive(&suite, &secret, "base_nonce", &context, 12), aad, ciphertext)
-}
-
-/// The fields of a protobuf message by number: numbers, and bytes in order of appearance.
-#[derive(Default, Debug)]
-pub(crate) struct Fields {
-    numbers: BTreeMap<u32, u64>,
-    bytes: BTreeMap<u32, Vec<Vec<u8>>>,
-}
-
-impl Fields {
-    pub(crate) fn read(mut input: &[u8]) -> Self {
-        let mut fields = Self::default();
-        while !input.is_empty() {
-            let tag = varint(&mut input);
-            let field = (tag >> 3) as u32;
-            match tag & 7 {
-                0 => assert!(fields.numbers.insert(field, varint(&mut input)).is_none()),
-                2 => {
-                    let length = varint(&mut input) as usize;
-                    fields.bytes.entry(field).or_default().push(input[..length].to_vec());
-                    input = &input[length..];
-                }
-                other => panic!("wire type {other}"),
-            }
-        }
-        fields
-    }
-
-    pub(crate) fn number(&self, field: u32) -> u64 {
-        self.numbers.get(&field).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn optional(&self, field: u32) -> Option<u64> {
-        self.numbers.get(&field).copied()
-    }
-
-    pub(crate) fn bytes(&self, field: u32) -> &[u8] {
-        self.bytes.get(&field).map_or(&[], |all| all[0].as_slice())
-    }
-}
-
-fn varint(input: &mut &[u8]) -> u64 {
-    let mut value = 0;
-    for shift in (0..).step_by(7) {
-        let byte = input[0];
-        *input = &input[1..];
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    value
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn put_number(out: &mut Vec<u8>, field: u32, value: u64) {
-    if value != 0 {
-        put_varint(out, u64::from(field) << 3);
-        put_varint(out, value);
-    }
-}
-
-fn put_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        put_varint(out, u64::from(field) << 3 | 2);
-        put_varint(out, bytes.len() as u64);
-        out.extend_from_slice(bytes);
-    }
 }
 
 /// Opens an envelope; gives body kind and body.

@@ -264,6 +264,14 @@ pub enum DueWhat {
     Forget(MessageId),
     /// A relay that holds our mail, by its number.
     Relay(u64),
+    /// A channel, by its number: compares with another member what both have.
+    Channel(u64),
+    /// A join, by its number.
+    Join(u64),
+    /// The mailbox of a channel at a relay, by its number.
+    ChannelMailbox(u64),
+    /// A channel, by its number: what is to be said of what came in, told of what is missing, or given up.
+    ChannelTend(u64),
 }
 
 impl DueWhat {
@@ -278,6 +286,10 @@ impl DueWhat {
             Self::Vanish(id) => (4, *id.as_bytes()),
             Self::Forget(id) => (5, *id.as_bytes()),
             Self::Relay(number) => (6, (*number as u128).to_be_bytes()),
+            Self::Channel(number) => (7, (*number as u128).to_be_bytes()),
+            Self::Join(number) => (8, (*number as u128).to_be_bytes()),
+            Self::ChannelMailbox(number) => (9, (*number as u128).to_be_bytes()),
+            Self::ChannelTend(number) => (10, (*number as u128).to_be_bytes()),
         };
         tag.copy_from_slice(&[kind]);
         rest.copy_from_slice(&id);

@@ -164,7 +164,7 @@ impl Node {
 
     /// A conversation.
     pub fn messages(&self, with: &AccountId) -> Vec<types::Message> {
-        self.read(|rows| query::messages(rows, with, None, None, usize::MAX).unwrap())
+        self.read(|rows| query::messages(rows, &(*with).into(), None, None, usize::MAX).unwrap())
     }
 
     /// One message.

@@ -65,6 +65,8 @@ pub struct Person {
     pub name: String,
     /// How far the person's clock is ahead of the world's.
     pub clock_ahead_ms: u64,
+    /// Whether the node tells others what was read, from its next start on.
+    pub shares_read: bool,
     /// When the node is woken next.
     pub wake_planned: Option<Timestamp>,
     /// Turns that the node took in all its lives.
@@ -111,6 +113,7 @@ impl Person {
         Self {
             name: format!("p{index}"),
             clock_ahead_ms: 0,
+            shares_read: false,
             wake_planned: None,
             turns: 0,
             index,
@@ -156,7 +159,7 @@ impl Person {
         self.life += 1;
         let mut rng = rng(seed, self.index, self.life);
         let store = Arc::new(Store::open(Disk::Memory(self.disk.clone()), &unlock(), &mut rng).unwrap());
-        let app = App::load(&store).unwrap();
+        let app = App::load(&store).unwrap().share_read(self.shares_read);
         self.runner = Some(Runner::new(app, store, rng));
         self.wake_planned = None;
     }
@@ -252,7 +255,8 @@ impl Person {
     pub fn shown(&self) -> Vec<Message> {
         self.read(|rows| {
             let contacts = query::contacts(rows).unwrap();
-            let all = contacts.iter().flat_map(|c| query::messages(rows, &c.account, None, None, usize::MAX).unwrap());
+            let all =
+                contacts.iter().flat_map(|c| query::messages(rows, &c.account.into(), None, None, usize::MAX).unwrap());
             all.filter(|m| !m.outgoing).collect()
         })
     }
@@ -302,6 +306,17 @@ impl Person {
             }
             writes.put(&row).unwrap();
         }
+        store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
+        store.close().unwrap();
+    }
+
+    /// Writes what it likes into its own store, while the node is down.
+    pub fn tamper(&self, change: impl FnOnce(&dyn kith_store::RawRows, &mut Writes)) {
+        assert!(self.runner.is_none());
+        let disk = Disk::Memory(self.disk.clone());
+        let store = Store::open(disk, &unlock(), &mut rng(0, self.index, 0)).unwrap();
+        let mut writes = Writes::default();
+        change(&store.snapshot().unwrap(), &mut writes);
         store.write(|tx| tx.apply(&writes)).map(drop).unwrap();
         store.close().unwrap();
     }
@@ -365,7 +380,8 @@ impl Person {
     pub fn unconfirmed(&self) -> Vec<MessageId> {
         self.read(|rows| {
             let contacts = query::contacts(rows).unwrap();
-            let all = contacts.iter().flat_map(|c| query::messages(rows, &c.account, None, None, usize::MAX).unwrap());
+            let all =
+                contacts.iter().flat_map(|c| query::messages(rows, &c.account.into(), None, None, usize::MAX).unwrap());
             all.filter(|m| m.outgoing && m.state != DeliveryState::Delivered).map(|m| m.id).collect()
         })
     }
@@ -374,7 +390,8 @@ impl Person {
     pub fn why_all(&self) -> Vec<kith_node::api::types::Why> {
         self.read(|rows| {
             let contacts = query::contacts(rows).unwrap();
-            let all = contacts.iter().flat_map(|c| query::messages(rows, &c.account, None, None, usize::MAX).unwrap());
+            let all =
+                contacts.iter().flat_map(|c| query::messages(rows, &c.account.into(), None, None, usize::MAX).unwrap());
             all.filter(|m| m.outgoing).filter_map(|m| query::why(rows, &m.id).unwrap()).collect()
         })
     }

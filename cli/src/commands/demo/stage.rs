@@ -110,7 +110,10 @@ impl Stage {
              # in another terminal\n  kith --home /tmp/bob me           # bob's link\n  \
              kith --home /tmp/alice contact add LINK --name bob\n  kith --home /tmp/alice send @bob 'hi bob'\n  \
              kith --home /tmp/bob contact requests    # shows who asks\n  \
-             kith --home /tmp/bob contact accept ID\n  kith --home /tmp/bob read ID\nFor yourself: kith",
+             kith --home /tmp/bob contact accept ID\n  kith --home /tmp/bob read ID\n  \
+             kith --home /tmp/alice channel create circle\n  \
+             kith --home /tmp/alice invite '#circle'  # a code of 64 characters\n  \
+             kith --home /tmp/bob join CODE\n  kith --home /tmp/bob send '#circle' 'hi all'\nFor yourself: kith",
             self.out.style().bold("The same by hand:")
         ))
     }

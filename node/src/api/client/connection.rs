@@ -37,8 +37,17 @@ impl Request {
 
     /// Makes a POST.
     pub(super) fn post(path: &str, body: &impl Serialize) -> Result<Self, UserError> {
+        Self::with_body(Method::POST, path, body)
+    }
+
+    /// Makes a PATCH.
+    pub(super) fn patch(path: &str, body: &impl Serialize) -> Result<Self, UserError> {
+        Self::with_body(Method::PATCH, path, body)
+    }
+
+    fn with_body(method: Method, path: &str, body: &impl Serialize) -> Result<Self, UserError> {
         let body = serde_json::to_vec(body).map_err(|e| UserError::internal(e.to_string()))?;
-        Ok(Self { method: Method::POST, path: path.into(), body: body.into() })
+        Ok(Self { method, path: path.into(), body: body.into() })
     }
 }
 

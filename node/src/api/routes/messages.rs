@@ -1,4 +1,4 @@
-//! `/v1/messages`: send, read, why.
+//! `/v1/messages`: send, read, why; and in channels: edit, delete, react, pin.
 
 use super::Shared;
 use crate::api::backend::{Backend, MessageQuery};
@@ -6,13 +6,14 @@ use crate::api::error::{Code, UserError};
 use crate::api::extract::{Answer, Body, IdempotencyKey, ListAnswer, Params, Segment, list, one};
 use crate::api::target;
 use crate::api::types::{
-    Done, ErrorBody, Items, MarkRead, Message, SendReply, SendRequest, Time, Versioned, Why, text,
+    ChannelSaying, Conversation, Done, EditMessage, ErrorBody, Items, MarkRead, Message, Pin, React, SendReply,
+    SendRequest, Time, Versioned, Why, text,
 };
 use crate::app::command::Command;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use kith_protocol::{MessageId, limits};
+use kith_protocol::{ChannelId, MessageId, limits};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -29,7 +30,9 @@ pub(super) fn routes<B: Backend>() -> Router<Shared<B>> {
     Router::new()
         .route("/v1/messages", get(read::<B>).post(send::<B>))
         .route("/v1/messages/read", post(mark_read::<B>))
-        .route("/v1/messages/{id}", get(show::<B>))
+        .route("/v1/messages/{id}", get(show::<B>).patch(edit::<B>).delete(delete::<B>))
+        .route("/v1/messages/{id}/reactions", post(react::<B>))
+        .route("/v1/messages/{id}/pin", post(pin::<B>))
         .route("/v1/messages/{id}/why", get(why::<B>))
 }
 
@@ -46,8 +49,23 @@ pub(super) async fn send<B: Backend>(
     if let Some(ms) = request.expires_after_ms {
         check_expiry(ms)?;
     }
-    let to = shared.account(&request.to).await?;
-    let command = Command::Send { to, body: request.body, expires_after_ms: request.expires_after_ms };
+    let (body, expires_after_ms) = (request.body, request.expires_after_ms);
+    let command = match shared.conversation(&request.to).await? {
+        Conversation::Person(_) if request.reply_to.is_some() => {
+            return Err(UserError::new(Code::Usage, "answers to a message are given in channels only, for now")
+                .hint("leave --reply out"));
+        }
+        Conversation::Person(to) => Command::Send { to, body, expires_after_ms },
+        Conversation::Channel(channel) => {
+            let reply_to = match &request.reply_to {
+                Some(id) => Some(shared.message_in(channel, id).await?),
+                None => None,
+            };
+            let saying = ChannelSaying::Text { body, reply_to };
+            let command = Command::ChannelSay { channel, saying, expires_after_ms };
+            return one(shared.in_channel(channel, command, key).await?.sent()?);
+        }
+    };
     one(shared.backend.command(command, key).await?.sent()?)
 }
 
@@ -80,12 +98,30 @@ pub fn check_text(text: &str) -> Result<(), UserError> {
     Ok(())
 }
 
+/// Refuses what cannot be a reaction.
+///
+/// # Errors
+/// `usage` if it is empty, too long, or has characters that do not show.
+pub fn check_reaction(emoji: &str) -> Result<String, UserError> {
+    let emoji = emoji.trim();
+    let hidden =
+        |c: char| c.is_control() || c.is_whitespace() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if emoji.is_empty() || emoji.len() > limits::EMOJI_MAX || emoji.chars().any(hidden) {
+        return Err(UserError::new(
+            Code::Usage,
+            format!("a reaction is an emoji, of at most {} bytes", limits::EMOJI_MAX),
+        )
+        .hint("kith react ID 👍"));
+    }
+    Ok(emoji.to_owned())
+}
+
 /// Which messages to read.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ReadParams {
-    /// Whose conversation: `@name`, an id, or a prefix.
+    /// Which conversation: `@name`, `#name`, an id, or a prefix.
     with: String,
     /// Only messages before this one.
     #[serde(default, with = "text::option")]
@@ -107,7 +143,7 @@ pub(super) async fn read<B: Backend>(
     State(shared): State<Shared<B>>,
     Params(params): Params<ReadParams>,
 ) -> ListAnswer<Message> {
-    let conversation = shared.account_or_removed(&params.with).await?;
+    let conversation = shared.conversation_or_removed(&params.with).await?;
     let limit = params.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let since = params.since.map(|t| t.0);
     list(shared.backend.messages(MessageQuery { conversation, before: params.before, since, limit }).await?)
@@ -121,7 +157,7 @@ pub(super) async fn mark_read<B: Backend>(
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<MarkRead>,
 ) -> Answer<Done> {
-    let conversation = shared.account_or_removed(&request.conversation).await?;
+    let conversation = shared.conversation_or_removed(&request.conversation).await?;
     one(shared.backend.command(Command::MarkRead { conversation, up_to: request.up_to }, key).await?.done()?)
 }
 
@@ -133,6 +169,70 @@ pub(super) async fn show<B: Backend>(State(shared): State<Shared<B>>, Segment(id
     one(shared.backend.message(id).await?)
 }
 
+/// Gives a message of mine in a channel other words.
+#[utoipa::path(patch, path = "/v1/messages/{id}", params(("id" = String, Path)), request_body = EditMessage,
+    responses((status = 200, body = Versioned<SendReply>), (status = "default", body = ErrorBody)))]
+pub(super) async fn edit<B: Backend>(
+    State(shared): State<Shared<B>>,
+    IdempotencyKey(key): IdempotencyKey,
+    Segment(id): Segment,
+    Body(EditMessage { body }): Body<EditMessage>,
+) -> Answer<SendReply> {
+    check_text(&body)?;
+    shared.say_of(&id, key, |target| ChannelSaying::Edit { target, body }).await
+}
+
+/// From where a message is to go.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeleteParams {
+    /// Whether everybody is asked to hide it; only that is possible yet.
+    #[serde(default)]
+    everyone: bool,
+}
+
+/// Asks all members of a channel to hide a message; who has read it has read it.
+#[utoipa::path(delete, path = "/v1/messages/{id}", params(("id" = String, Path), DeleteParams),
+    responses((status = 200, body = Versioned<SendReply>), (status = "default", body = ErrorBody)))]
+pub(super) async fn delete<B: Backend>(
+    State(shared): State<Shared<B>>,
+    IdempotencyKey(key): IdempotencyKey,
+    Segment(id): Segment,
+    Params(params): Params<DeleteParams>,
+) -> Answer<SendReply> {
+    if !params.everyone {
+        return Err(UserError::new(Code::Usage, "a message cannot be deleted on this machine alone yet")
+            .hint("--everyone asks all members to hide it"));
+    }
+    shared.say_of(&id, key, |target| ChannelSaying::Delete { target }).await
+}
+
+/// Reacts to a message of a channel, or ends that.
+#[utoipa::path(post, path = "/v1/messages/{id}/reactions", params(("id" = String, Path)), request_body = React,
+    responses((status = 200, body = Versioned<SendReply>), (status = "default", body = ErrorBody)))]
+pub(super) async fn react<B: Backend>(
+    State(shared): State<Shared<B>>,
+    IdempotencyKey(key): IdempotencyKey,
+    Segment(id): Segment,
+    Body(React { emoji, on }): Body<React>,
+) -> Answer<SendReply> {
+    let emoji = check_reaction(&emoji)?;
+    shared.say_of(&id, key, |target| ChannelSaying::React { target, emoji, on }).await
+}
+
+/// Pins a message of a channel, or ends that.
+#[utoipa::path(post, path = "/v1/messages/{id}/pin", params(("id" = String, Path)), request_body = Pin,
+    responses((status = 200, body = Versioned<SendReply>), (status = "default", body = ErrorBody)))]
+pub(super) async fn pin<B: Backend>(
+    State(shared): State<Shared<B>>,
+    IdempotencyKey(key): IdempotencyKey,
+    Segment(id): Segment,
+    Body(Pin { on }): Body<Pin>,
+) -> Answer<SendReply> {
+    shared.say_of(&id, key, |target| ChannelSaying::Pin { target, on }).await
+}
+
 /// Tells how far a message got on each device, step by step.
 #[utoipa::path(get, path = "/v1/messages/{id}/why", params(("id" = String, Path)),
     responses((status = 200, body = Versioned<Why>), (status = "default", body = ErrorBody)))]
@@ -142,6 +242,36 @@ pub(super) async fn why<B: Backend>(State(shared): State<Shared<B>>, Segment(id)
 }
 
 impl<B: Backend> Shared<B> {
+    /// Says something about a message where it stands.
+    async fn say_of(
+        &self,
+        id: &str,
+        key: Option<String>,
+        saying: impl FnOnce(MessageId) -> ChannelSaying,
+    ) -> Answer<SendReply> {
+        let message = self.backend.message(self.message_id(id).await?).await?;
+        let Some(channel) = channel_of(&message) else {
+            return Err(UserError::new(
+                Code::Usage,
+                "this message is no channel's: there is nothing but text to people yet",
+            )
+            .hint("kith read '#NAME' --json shows ids"));
+        };
+        let command = Command::ChannelSay { channel, saying: saying(message.id), expires_after_ms: None };
+        one(self.in_channel(channel, command, key).await?.sent()?)
+    }
+
+    /// Finds the message meant, which must stand in a channel.
+    async fn message_in(&self, channel: ChannelId, id: &str) -> Result<MessageId, UserError> {
+        let message = self.backend.message(self.message_id(id).await?).await?;
+        if channel_of(&message) == Some(channel) {
+            return Ok(message.id);
+        }
+        let error = UserError::new(Code::MessageUnknown, "that message stands in another conversation")
+            .hint("kith read '#NAME' --json shows ids");
+        Err(self.naming(channel, error).await)
+    }
+
     /// Finds the message meant by an id or a unique prefix of one.
     pub(super) async fn message_id(&self, text: &str) -> Result<MessageId, UserError> {
         let prefix = target::id_prefix(text)?;
@@ -158,4 +288,9 @@ impl<B: Backend> Shared<B> {
                 .candidates(several.iter().map(ToString::to_string).collect())),
         }
     }
+}
+
+/// The channel in which a message stands, if it is one.
+fn channel_of(message: &Message) -> Option<ChannelId> {
+    message.channel.then(|| ChannelId::from_bytes(*message.conversation.as_bytes()))
 }

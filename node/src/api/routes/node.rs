@@ -1,6 +1,6 @@
 //! `/v1/status`, `/v1/config`, `/v1/doctor`, `/v1/stop`, and the description of this API.
 
-use super::{Shared, contacts, events, me, messages, outbox, peers, relays};
+use super::{Shared, channels, contacts, events, invites, me, members, messages, outbox, peers, relays};
 use crate::api::backend::Backend;
 use crate::api::extract::{Answer, ListAnswer, list, one};
 use crate::api::types::{Check, ConfigView, Done, ErrorBody, Items, Status, Versioned};
@@ -27,6 +27,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "Kith", description = "The daemon's API for clients of the same user, over its Unix socket."),
     paths(
+        channels::all,
+        channels::create,
+        channels::show,
+        channels::change,
+        channels::leave,
+        channels::rekey,
         contacts::all,
         contacts::add,
         contacts::show,
@@ -38,13 +44,36 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         contacts::unblock,
         contacts::reset_session,
         events::stream,
+        invites::all,
+        invites::make,
+        invites::revoke,
+        invites::joins,
+        invites::join,
+        invites::show,
+        invites::confirm,
+        invites::cancel,
         me::me,
         me::set_name,
         me::rotate,
+        members::members,
+        members::remove,
+        members::ban,
+        members::unban,
+        members::role,
+        members::mute,
+        members::requests,
+        members::judge,
+        members::roles,
+        members::define,
+        members::drop_role,
         messages::send,
         messages::read,
         messages::mark_read,
         messages::show,
+        messages::edit,
+        messages::delete,
+        messages::react,
+        messages::pin,
         messages::why,
         outbox::all,
         outbox::retry,

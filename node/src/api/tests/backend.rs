@@ -4,7 +4,7 @@ use crate::api::types::*;
 use crate::api::{Backend, Client, MessageQuery, Socket, serve};
 use crate::app::command::{Command, Outcome, Reply};
 use crate::{Code, UserError};
-use kith_protocol::{AccountId, DeviceId, MailboxId, MessageId, RelayId, Timestamp};
+use kith_protocol::{AccountId, ChannelId, DeviceId, MailboxId, MessageId, RelayId, Timestamp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 
 pub(super) const ME: AccountId = AccountId::from_bytes([1; 32]);
 pub(super) const BOB: AccountId = AccountId::from_bytes([2; 32]);
+pub(super) const CAROL: AccountId = AccountId::from_bytes([4; 32]);
+pub(super) const GENERAL: ChannelId = ChannelId::from_bytes([5; 32]);
 
 /// Begins like 32 bytes of 7.
 pub(super) const SIMILAR: [u8; 32] = {
@@ -34,6 +36,8 @@ pub(super) struct State {
     pub(super) contacts: Vec<Contact>,
     pub(super) messages: Vec<Message>,
     pub(super) queries: Vec<MessageQuery>,
+    pub(super) channels: Vec<Channel>,
+    pub(super) joins: Vec<Join>,
     replies: BTreeMap<String, (Command, Outcome)>,
     events: Vec<Event>,
     pub(super) stopped: bool,
@@ -81,12 +85,91 @@ pub(super) fn message(n: u8, body: &str) -> Message {
         reply_to: None,
         expires: None,
         files: Vec::new(),
+        channel: false,
+        edited: false,
+        pinned: false,
+        reactions: Vec::new(),
+        missing: 0,
+    }
+}
+
+pub(super) fn channel(id: ChannelId, name: &str) -> Channel {
+    Channel {
+        id,
+        name: name.into(),
+        topic: "what is new".into(),
+        state: ChannelState::Joined,
+        mode: ChannelMode::Open,
+        members: 3,
+        roles: vec!["owner".into()],
+        permissions: vec!["send".into()],
+        unread: 4,
+        creator: ME,
+        retention_days: 30,
+        expires_after_ms: 0,
+        state_hash: "00ff".into(),
+        ops: 9,
+        gate: ChannelGate::RekeyFirst,
+        requests: 1,
+        missing: 0,
+        relays: Vec::new(),
+        muted: false,
+        removal: None,
+    }
+}
+
+pub(super) fn in_channel(account: AccountId, name: &str) -> Member {
+    let roles = vec!["member".into()];
+    Member {
+        account,
+        name: name.into(),
+        roles,
+        creator: false,
+        me: account == ME,
+        devices: 1,
+        muted: false,
+        caught: Vec::new(),
+    }
+}
+
+pub(super) fn into_channel() -> ChannelInvite {
+    ChannelInvite {
+        id: "aabbccdd".into(),
+        code: Some("kith1invite".into()),
+        url: Some("kith:kith1invite?a=x".into()),
+        expires: Time(Timestamp::from_millis(4_000)),
+        uses: 25,
+        used: 2,
+        role: "member".into(),
+        approval: false,
+        history: HistoryGrant::Days(30),
+        by: ME,
+    }
+}
+
+pub(super) fn join(id: u64, state: JoinState) -> Join {
+    Join {
+        id,
+        state,
+        channel: Some(GENERAL),
+        name: Some("general".into()),
+        inviter: Some("bob".into()),
+        members: Some(3),
+        role: Some("member".into()),
+        history: Some(HistoryGrant::None),
+        expires: Some(Time(Timestamp::from_millis(4_000))),
+        error: None,
     }
 }
 
 impl Memory {
     pub(super) fn new() -> Self {
-        let state = State { contacts: vec![contact(BOB, "bob", ContactState::Connected)], ..State::default() };
+        let state = State {
+            contacts: vec![contact(BOB, "bob", ContactState::Connected)],
+            channels: vec![channel(GENERAL, "general")],
+            joins: vec![join(7, JoinState::Preview)],
+            ..State::default()
+        };
         Self { state: Arc::new(Mutex::new(state)), grew: watch::Sender::new(0) }
     }
 
@@ -101,6 +184,16 @@ impl Memory {
         made
     }
 
+    /// Stores a message of a channel.
+    pub(super) fn push_in(&self, channel: ChannelId, body: &str) -> Message {
+        let place = AccountId::from_bytes(*channel.as_bytes());
+        let mut state = self.state.lock().unwrap();
+        let made = message(u8::try_from(state.messages.len() + 1).unwrap(), body);
+        let made = Message { conversation: place, to: place, channel: true, ..made };
+        state.messages.push(made.clone());
+        made
+    }
+
     fn relay_runs(&self) -> Result<(), UserError> {
         let no_relay = || UserError::new(Code::NoRelay, "this node runs no relay");
         self.state.lock().unwrap().relay.then_some(()).ok_or_else(no_relay)
@@ -109,6 +202,11 @@ impl Memory {
     fn carry_out(&self, command: &Command) -> Outcome {
         match command {
             Command::Send { body, .. } => Outcome::Sent(SendReply::from(&self.push(body))),
+            Command::ChannelSay { .. } => Outcome::Sent(SendReply::from(&self.push_in(GENERAL, "said"))),
+            Command::ChannelCreate { .. } | Command::ChannelSet { .. } => Outcome::Channel(channel(GENERAL, "general")),
+            Command::ChannelInvite { .. } => Outcome::Invite(into_channel()),
+            Command::Join { .. } => Outcome::Join(join(7, JoinState::Looking)),
+            Command::JoinConfirm { join: id } => Outcome::Join(join(*id, JoinState::Asking)),
             Command::ContactAdd { .. } => {
                 let contact = self.state.lock().unwrap().contacts[0].clone();
                 Outcome::Added(Added { contact, changed: true, renamed_from: None })
@@ -260,6 +358,32 @@ impl Backend for Memory {
 
     async fn removed_contacts(&self) -> Result<Vec<Contact>, UserError> {
         Ok(Vec::new())
+    }
+
+    async fn channels(&self) -> Result<Vec<Channel>, UserError> {
+        Ok(self.state.lock().unwrap().channels.clone())
+    }
+
+    async fn members(&self, _: ChannelId) -> Result<Vec<Member>, UserError> {
+        Ok(vec![in_channel(ME, "alice"), in_channel(BOB, "robert"), in_channel(CAROL, "carol")])
+    }
+
+    async fn roles(&self, _: ChannelId) -> Result<Vec<RoleInfo>, UserError> {
+        let (inherits, allow, deny) = (vec!["reader".into()], vec!["send".into()], vec!["pin".into()]);
+        Ok(vec![RoleInfo { name: "helper".into(), builtin: false, inherits, allow, deny }])
+    }
+
+    async fn invites(&self, _: ChannelId) -> Result<Vec<ChannelInvite>, UserError> {
+        Ok(vec![ChannelInvite { code: None, url: None, by: BOB, ..into_channel() }])
+    }
+
+    async fn join_requests(&self, _: ChannelId) -> Result<Vec<JoinRequestInfo>, UserError> {
+        let at = Time(Timestamp::from_millis(3_000));
+        Ok(vec![JoinRequestInfo { account: CAROL, name: "carol".into(), role: "member".into(), at }])
+    }
+
+    async fn joins(&self) -> Result<Vec<Join>, UserError> {
+        Ok(self.state.lock().unwrap().joins.clone())
     }
 
     async fn messages(&self, query: MessageQuery) -> Result<Vec<Message>, UserError> {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
 fn hi() -> SendRequest {
-    SendRequest { to: "@bob".into(), body: "hi".into(), expires_after_ms: Some(60_000) }
+    SendRequest { to: "@bob".into(), body: "hi".into(), expires_after_ms: Some(60_000), reply_to: None }
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn every_typed_method_reaches_its_route() {
         Command::ContactUnblock { account: BOB },
         Command::SessionReset { account: BOB },
         Command::Send { to: BOB, body: "hi".into(), expires_after_ms: Some(60_000) },
-        Command::MarkRead { conversation: BOB, up_to: Some(sent.id) },
+        Command::MarkRead { conversation: BOB.into(), up_to: Some(sent.id) },
         Command::OutboxRetry { message: None },
         Command::OutboxCancel { message: sent.id },
         Command::PeerBan { peer: peer.clone() },

@@ -1,6 +1,9 @@
 //! The JSON that scripts rely on, letter by letter: fields may be added here, never renamed, removed or reordered.
 
-use super::backend::{BOB, Memory, contact, invite, me, member, message, relay, stats};
+use super::backend::{
+    BOB, CAROL, GENERAL, Memory, channel, contact, in_channel, into_channel, invite, join, me, member, message, relay,
+    stats,
+};
 use crate::api::Backend;
 use crate::api::types::*;
 use crate::{Code, UserError};
@@ -48,7 +51,7 @@ async fn message_send_why() {
     golden(
         message(9, "\u{1b}[2J\u{202e}hi"),
         &format!(
-            r#"{{"v":1,"id":"{id}","conversation":"{TWO}","from":"{ONE}","from_name":"alice","to":"{TWO}","outgoing":true,"at":"1970-01-01T00:00:02.000Z","stored_at":"1970-01-01T00:00:02.000Z","kind":"text","body":"\u001b[2J{}hi","state":"queued","delivered":0,"members":1,"error":null,"reply_to":null,"expires":null,"files":[]}}"#,
+            r#"{{"v":1,"id":"{id}","conversation":"{TWO}","from":"{ONE}","from_name":"alice","to":"{TWO}","outgoing":true,"at":"1970-01-01T00:00:02.000Z","stored_at":"1970-01-01T00:00:02.000Z","kind":"text","body":"\u001b[2J{}hi","state":"queued","delivered":0,"members":1,"error":null,"reply_to":null,"expires":null,"files":[],"channel":false,"edited":false,"pinned":false,"reactions":[],"missing":0}}"#,
             '\u{202e}'
         ),
     );
@@ -64,6 +67,74 @@ async fn message_send_why() {
             r#"{{"v":1,"id":"{id}","recipients":[{{"account":"{TWO}","name":"bob","device":null,"state":"queued","steps":[{{"at":"1970-01-01T00:00:03.000Z","what":"queued","where":"here"}}],"next_retry":"1970-01-01T00:00:03.000Z","error":"keys not found yet"}}]}}"#
         ),
     );
+}
+
+#[tokio::test]
+async fn channels_and_who_is_in_them() {
+    let (id, four) = (GENERAL.to_string(), CAROL.to_string());
+    golden(
+        channel(GENERAL, "general"),
+        &format!(
+            r#"{{"v":1,"id":"{id}","name":"general","topic":"what is new","state":"joined","mode":"open","members":3,"roles":["owner"],"permissions":["send"],"unread":4,"muted":false,"removal":null,"creator":"{ONE}","retention_days":30,"expires_after_ms":0,"state_hash":"00ff","ops":9,"gate":"rekey_first","requests":1,"missing":0,"relays":[]}}"#
+        ),
+    );
+    golden(
+        in_channel(CAROL, "carol"),
+        &format!(
+            r#"{{"v":1,"account":"{four}","name":"carol","roles":["member"],"creator":false,"me":false,"devices":1,"muted":false,"caught":[]}}"#
+        ),
+    );
+    golden(
+        Memory::new().roles(GENERAL).await.unwrap().remove(0),
+        r#"{"v":1,"name":"helper","builtin":false,"inherits":["reader"],"allow":["send"],"deny":["pin"]}"#,
+    );
+    golden(
+        into_channel(),
+        &format!(
+            r#"{{"v":1,"id":"aabbccdd","code":"kith1invite","url":"kith:kith1invite?a=x","expires":"1970-01-01T00:00:04.000Z","uses":25,"used":2,"role":"member","approval":false,"history":{{"days":30}},"by":"{ONE}"}}"#
+        ),
+    );
+    golden(
+        join(7, JoinState::Preview),
+        &format!(
+            r#"{{"v":1,"id":7,"state":"preview","channel":"{id}","name":"general","inviter":"bob","members":3,"role":"member","history":"none","expires":"1970-01-01T00:00:04.000Z","error":null}}"#
+        ),
+    );
+    golden(
+        Memory::new().join_requests(GENERAL).await.unwrap().remove(0),
+        &format!(r#"{{"v":1,"account":"{four}","name":"carol","role":"member","at":"1970-01-01T00:00:03.000Z"}}"#),
+    );
+}
+
+#[test]
+fn events_and_changes_of_channels() {
+    let (id, four, at) = (GENERAL.to_string(), CAROL.to_string(), Time(Timestamp::from_millis(0)));
+    let came = MemberEvent { channel: GENERAL, account: CAROL, name: "carol".into(), joined: true, at };
+    golden(
+        Event { kind: EventKind::Member(came), cursor: 6 },
+        &format!(
+            r#"{{"v":1,"event":"member","channel":"{id}","account":"{four}","name":"carol","joined":true,"at":"1970-01-01T00:00:00.000Z","cursor":6}}"#
+        ),
+    );
+    for kind in [EventKind::Channel(channel(GENERAL, "x")), EventKind::Join(join(1, JoinState::Waiting))] {
+        let event = Versioned::new(Event { kind, cursor: 1 });
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Versioned<Event>>(&text).unwrap(), event, "{text}");
+    }
+    use ChannelMode::{Announce, Archive, Open, Private};
+    let modes: Vec<_> = [Open, Private, Announce, Archive].iter().map(|m| serde_json::to_value(m).unwrap()).collect();
+    assert_eq!(modes, ["open", "private", "announce", "archive"]);
+    for (change, text) in [
+        (ChannelChange::Name("n".into()), r#"{"name":"n"}"#),
+        (ChannelChange::Topic("t".into()), r#"{"topic":"t"}"#),
+        (ChannelChange::Mode(Private), r#"{"mode":"private"}"#),
+        (ChannelChange::RetentionDays(30), r#"{"retention_days":30}"#),
+        (ChannelChange::ExpireAfterMs(0), r#"{"expire_after_ms":0}"#),
+        (ChannelChange::Muted(true), r#"{"muted":true}"#),
+    ] {
+        assert_eq!(serde_json::to_string(&change).unwrap(), text);
+        assert_eq!(serde_json::from_str::<ChannelChange>(text).unwrap(), change);
+    }
 }
 
 #[test]

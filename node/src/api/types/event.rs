@@ -1,5 +1,6 @@
 //! The stream of events: each has a cursor, so that a client that comes back misses nothing.
 
+use super::channel::{Channel, Join, MemberEvent, Missing};
 use super::contact::Contact;
 use super::message::{DeliveryState, Message};
 use super::text;
@@ -32,6 +33,14 @@ pub enum EventKind {
     Request(Contact),
     /// A contact's devices changed.
     Device(DeviceChange),
+    /// Somebody came into a channel, or went.
+    Member(MemberEvent),
+    /// A channel came about or changed.
+    Channel(Channel),
+    /// Messages in a channel are missing, or came at last.
+    Missing(Missing),
+    /// A join got further.
+    Join(Join),
     /// Something the user should know.
     Alert(Alert),
     /// Events up to here are no longer kept: who asked from before it reads the conversations instead.

@@ -2,9 +2,30 @@
 
 use super::text;
 use super::text::Time;
-use kith_protocol::{AccountId, DeviceId, MessageId};
+use kith_protocol::{AccountId, ChannelId, DeviceId, MessageId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// What messages stand in: everything said with one person, or in one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Conversation {
+    /// With a person.
+    Person(AccountId),
+    /// In a channel.
+    Channel(ChannelId),
+}
+
+impl From<AccountId> for Conversation {
+    fn from(account: AccountId) -> Self {
+        Self::Person(account)
+    }
+}
+
+impl From<ChannelId> for Conversation {
+    fn from(channel: ChannelId) -> Self {
+        Self::Channel(channel)
+    }
+}
 
 /// How far a message got; one vocabulary everywhere. The order is the order of progress, `failed` last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -30,7 +51,12 @@ pub enum DeliveryState {
 pub enum MessageKind {
     /// Text.
     Text,
+    /// No message: in its place some of `from` are missing that others are asked for.
+    Gap,
+    /// A text of a channel that was taken back: no words.
+    Deleted,
     /// A kind that this version does not know; kept, shown as such.
+    #[serde(other)]
     Unknown,
 }
 
@@ -90,19 +116,74 @@ pub struct Message {
     pub expires: Option<Time>,
     /// Files.
     pub files: Vec<FileRef>,
+    /// Whether it stands in a channel: then `conversation` and `to` are the channel's id.
+    #[serde(default)]
+    pub channel: bool,
+    /// Whether its author gave it other words since.
+    #[serde(default)]
+    pub edited: bool,
+    /// Whether it is pinned.
+    #[serde(default)]
+    pub pinned: bool,
+    /// Reactions and how many gave each.
+    #[serde(default)]
+    pub reactions: Vec<Reaction>,
+    /// How many messages are missing here, where it is a gap.
+    #[serde(default)]
+    pub missing: u64,
+}
+
+/// A reaction to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reaction {
+    /// A few characters. Written by others.
+    pub emoji: String,
+    /// How many gave it.
+    pub count: u32,
+    /// Whether I did.
+    pub mine: bool,
 }
 
 /// `POST /v1/messages`, with an `Idempotency-Key`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendRequest {
-    /// `@name`, an account id, or a unique prefix of one.
+    /// `@name`, `#name`, an id, or a unique prefix of one.
     pub to: String,
     /// The text.
     pub body: String,
     /// After how many milliseconds it disappears.
     #[serde(default)]
     pub expires_after_ms: Option<u64>,
+    /// What it answers, in a channel: a message's id or a unique prefix of one.
+    #[serde(default)]
+    pub reply_to: Option<String>,
+}
+
+/// `PATCH /v1/messages/{id}`: other words for a message of mine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditMessage {
+    /// The words.
+    pub body: String,
+}
+
+/// `POST /v1/messages/{id}/reactions`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct React {
+    /// A few characters.
+    pub emoji: String,
+    /// Whether from now on.
+    pub on: bool,
+}
+
+/// `POST /v1/messages/{id}/pin`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// Whether from now on.
+    pub on: bool,
 }
 
 /// What became of a message at the moment of the answer.
@@ -134,7 +215,7 @@ impl From<&Message> for SendReply {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MarkRead {
-    /// Whose conversation: `@name`, an id, or a prefix.
+    /// Which conversation: `@name`, `#name`, an id, or a prefix.
     pub conversation: String,
     /// Up to which message, that one included; everything if missing.
     #[serde(default, with = "text::option")]

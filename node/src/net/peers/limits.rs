@@ -56,6 +56,11 @@ pub struct Limits {
     /// Questions to relays that wait or are in flight (times 200 KiB of answers); beyond it one ends at once as
     /// unreachable.
     pub ask_total: usize,
+    /// Questions in flight to one member of a channel; the others wait in order.
+    pub ask_per_member: usize,
+    /// Questions to members that wait or are in flight (times 256 KiB of answers); beyond it one ends at once as
+    /// unreachable.
+    pub ask_members_total: usize,
     /// Requests to this node's relay from one peer that may wait for it.
     pub relay_per_peer: usize,
     /// Requests to this node's relay from all peers that may wait for it (times 66 KiB of memory); at most half are those of
@@ -69,12 +74,32 @@ pub struct Limits {
     pub relay_answer_bytes: usize,
     /// Peers of which this node's relay is told that they are gone; more are told to wait.
     pub relay_peers: usize,
+    /// Questions of one peer about channels that may wait for the app.
+    pub channel_per_peer: usize,
+    /// Questions of all peers about channels that may wait for the app (times 128 KiB of memory); at most half are strangers'.
+    pub channel_total: usize,
+    /// Questions about channels a second from one peer, on average.
+    pub channel_rate: u32,
+    /// Questions about channels from one peer at once.
+    pub channel_burst: u32,
+    /// Bytes of answers to them that are on their way; beyond it those who have one on its way are told to wait.
+    pub channel_answer_bytes: usize,
     /// Bytes of inbound requests that are half read, all peers and protocols together; beyond it requests are answered busy.
     pub half_read_bytes: usize,
     /// Commands that wait for the net task; beyond it `NetHandle::send` gives the command back.
     pub commands: usize,
     /// Events that wait for the app; inbound frames beyond it are answered busy.
     pub events: usize,
+    /// Topics that this node follows, and that a peer may say it follows.
+    pub topics: usize,
+    /// Parts of 2 KiB of gossip a second from one peer, on average; a packet is at least one.
+    pub gossip_rate: u32,
+    /// Parts of gossip from one peer at once.
+    pub gossip_burst: u32,
+    /// Parts of gossip a second from all peers, on average. They are kept for ten seconds: with the burst, 56 MiB.
+    pub gossip_total_rate: u32,
+    /// Parts of gossip from all peers at once.
+    pub gossip_total_burst: u32,
     /// Lookups at once; beyond it a lookup ends at once with nothing found.
     pub fetches: usize,
     /// Records held for others.
@@ -141,15 +166,27 @@ impl Default for Limits {
             outbound_total: 1_024,
             ask_per_relay: 16,
             ask_total: 256,
+            ask_per_member: 16,
+            ask_members_total: 256,
             relay_per_peer: 16,
             relay_total: 512,
             relay_rate: 200,
             relay_burst: 1_000,
             relay_answer_bytes: 64 << 20,
             relay_peers: 4_096,
+            channel_per_peer: 16,
+            channel_total: 256,
+            channel_rate: 50,
+            channel_burst: 200,
+            channel_answer_bytes: 32 << 20,
             half_read_bytes: 64 << 20,
             commands: 1_024,
             events: 1_024,
+            topics: 1_024,
+            gossip_rate: 500,
+            gossip_burst: 2_000,
+            gossip_total_rate: 2_000,
+            gossip_total_burst: 8_000,
             fetches: 64,
             records: 4_096,
             record_bytes: 32 << 20,
@@ -207,8 +244,17 @@ impl Bucket {
 
     /// Says whether the bucket would give its whole burst.
     pub(crate) fn is_full(&self, now: Moment) -> bool {
+        self.left(now) >= f64::from(self.burst)
+    }
+
+    /// Says whether the bucket would give more than half of its burst.
+    pub(crate) fn is_half_full(&self, now: Moment) -> bool {
+        self.left(now) > f64::from(self.burst) / 2.0
+    }
+
+    fn left(&self, now: Moment) -> f64 {
         let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.tokens + passed * f64::from(self.rate) >= f64::from(self.burst)
+        self.tokens + passed * f64::from(self.rate)
     }
 }
 
@@ -255,6 +301,7 @@ mod tests {
         assert!(limits.verdict_timeout < limits.request_timeout);
         assert!(limits.inbound_per_peer <= limits.inbound_total);
         assert!(limits.relay_per_peer <= limits.relay_total / 2);
+        assert!(limits.channel_per_peer <= limits.channel_total / 2);
         // Whoever is connected can be told of.
         let relay = Limits::relay();
         let connected = relay.inbound_connections + relay.outbound_connections;

@@ -161,6 +161,8 @@ pub(super) struct Mallory {
     tricks: mpsc::Sender<Trick>,
     /// How each put ended: whether the peer acknowledged it.
     puts: mpsc::Receiver<bool>,
+    /// Comes when the peer has closed a stream that was played to its end.
+    played: mpsc::Receiver<()>,
 }
 
 impl Mallory {
@@ -207,6 +209,7 @@ impl Mallory {
         swarm.dial(to).unwrap();
         let (tricks, mut orders) = mpsc::channel(8);
         let (put, puts) = mpsc::channel(8);
+        let (end, played) = mpsc::channel(8);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -221,6 +224,9 @@ impl Mallory {
                         SwarmEvent::Behaviour(TricksEvent::Raw(request_response::Event::Message {
                             message: request_response::Message::Request { channel, .. }, ..
                         })) => drop(swarm.behaviour_mut().raw.send_response(channel, answer.clone())),
+                        SwarmEvent::Behaviour(TricksEvent::Raw(request_response::Event::Message {
+                            message: request_response::Message::Response { .. }, ..
+                        })) => drop(end.try_send(())),
                         SwarmEvent::Behaviour(TricksEvent::Kad(kad::Event::OutboundQueryProgressed {
                             result: kad::QueryResult::PutRecord(result), ..
                         })) => drop(put.try_send(result.is_ok())),
@@ -231,12 +237,23 @@ impl Mallory {
         });
         let name = PeerName(me.to_base58());
         victim.status("mallory is in", |status| status.peers.iter().any(|peer| peer.peer == name)).await;
-        Self { name, address: address.to_string(), tricks, puts }
+        Self { name, address: address.to_string(), tricks, puts, played }
     }
 
     pub(super) async fn play(&self, victim: &Node, bytes: Vec<u8>, end: End) {
         let trick = Trick::Play(victim.id(), Script::new(bytes, end));
         assert!(self.tricks.send(trick).await.is_ok());
+    }
+
+    /// Plays bytes on a stream and returns when the victim has read them to their end.
+    pub(super) async fn play_to_the_end(&mut self, victim: &Node, bytes: Vec<u8>) {
+        self.play(victim, bytes, End::HangUp).await;
+        self.has_played().await;
+    }
+
+    /// Waits until the victim has read a stream to its end, and closed it.
+    pub(super) async fn has_played(&mut self) {
+        soon("the stream is read and closed", self.played.recv()).await.unwrap();
     }
 
     /// Puts a record to the victim; says whether it was acknowledged.

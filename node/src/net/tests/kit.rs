@@ -3,8 +3,8 @@
 use crate::{
     clock::{Clock, system_rng},
     net::{
-        AskOutcome, DeliverOutcome, Frame, InboundToken, NetCommand, NetConfig, NetEvent, NetHandle, NetSetup,
-        NetStatus, PeerName, RecordCheck, RecordError, RecordMeta, RelayInput, Transport, Verdict, spawn,
+        AskOutcome, DeliverOutcome, Frame, InboundToken, MemberToken, NetCommand, NetConfig, NetEvent, NetHandle,
+        NetSetup, NetStatus, PeerName, RecordCheck, RecordError, RecordMeta, RelayInput, Transport, Verdict, spawn,
     },
 };
 use kith_protocol::{RecordKey, Timestamp, crypto::secret::Secret};
@@ -144,6 +144,19 @@ impl Node {
     pub(crate) fn ask(&self, ask: u64, relay: &Node, request: &[u8]) {
         let (peer, addresses) = (relay.name.clone(), relay.net.status().listen);
         self.send(NetCommand::Ask { ask, peer, addresses, request: request.to_vec() });
+    }
+
+    pub(crate) fn ask_member(&self, ask: u64, member: &Node, request: &[u8]) {
+        let (peer, addresses) = (member.name.clone(), member.net.status().listen);
+        self.send(NetCommand::AskMember { ask, peer, addresses, request: request.to_vec() });
+    }
+
+    pub(crate) async fn member_asks(&mut self) -> (MemberToken, PeerName, Vec<u8>) {
+        let pick = |event| match event {
+            NetEvent::MemberAsks { token, from, request } => Some((token, from, request)),
+            _ => None,
+        };
+        self.event("a question of a member", pick).await
     }
 
     pub(crate) async fn found(&mut self, query: u64) -> (Vec<(RecordKey, Vec<u8>)>, u32) {

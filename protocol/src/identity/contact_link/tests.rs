@@ -1,7 +1,10 @@
 //! Codes and links as people paste them.
 
 use super::*;
-use crate::identity::Account;
+use crate::{
+    code::{of_kind, with_spare_bits},
+    identity::Account,
+};
 use proptest::prelude::*;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
@@ -117,7 +120,7 @@ fn r_id_7_a_code_cut_short_says_how_much_is_missing() {
 
 #[test]
 fn r_id_7_a_code_of_another_kind_is_named() {
-    let of = |kind: u8, len: usize| code::of_kind(0x10 | kind, &vec![7; len]);
+    let of = |kind: u8, len: usize| of_kind(0x10 | kind, &vec![7; len]);
     for (text, kind) in
         [(of(2, 32), CodeKind::Invite), (of(3, 48), CodeKind::RelayCard), (of(4, 50), CodeKind::DeviceLink)]
     {
@@ -134,12 +137,38 @@ fn r_id_7_a_code_of_another_kind_is_named() {
 }
 
 #[test]
+fn r_id_7_a_pasted_text_of_any_kind_says_which_kind_it_is_or_what_is_wrong_with_it() {
+    let of = |kind: u8, len: usize| of_kind(0x10 | kind, &vec![7; len]);
+    let texts = [
+        (code().to_string(), CodeKind::Contact),
+        (format!(" <{}>\n", link()), CodeKind::Contact),
+        (format!("kith:{}?a=damaged", code()), CodeKind::Contact),
+        (of(2, 32).to_uppercase(), CodeKind::Invite),
+        (of(3, 48), CodeKind::RelayCard),
+        (of(4, 50), CodeKind::DeviceLink),
+    ];
+    for (text, kind) in texts {
+        assert_eq!(kind_of(&text), Ok(kind), "{text}");
+    }
+    for (text, error) in [
+        ("hello".to_owned(), Error::NotACode),
+        (format!("kith:{}", &of(2, 32)[..40]), Error::Truncated { have: 40, want: 64 }),
+        (code().to_string()[..64].to_owned(), Error::Truncated { have: 64, want: 90 }),
+        (of(2, 32).replacen("kith", "kitn", 1), Error::Typo),
+        (of_kind(0x22, &[7; 32]), Error::UnknownVersion(2)),
+        (of(2, 31), Error::NoAccount),
+    ] {
+        assert_eq!(kind_of(&text), Err(error), "{text}");
+    }
+}
+
+#[test]
 fn r_id_7_a_later_version_is_told_apart_from_a_typo() {
     for version in [0u8, 2, 15] {
-        let text = code::of_kind(version << 4 | 1, &[7; 48]);
+        let text = of_kind(version << 4 | 1, &[7; 48]);
         assert_eq!(ContactLink::parse(&text), Err(Error::UnknownVersion(version)));
     }
-    assert_eq!(ContactLink::parse(&code::of_kind(0x1f, &[7; 48])), Err(Error::UnknownVersion(1)));
+    assert_eq!(ContactLink::parse(&of_kind(0x1f, &[7; 48])), Err(Error::UnknownVersion(1)));
 }
 
 #[test]
@@ -147,7 +176,7 @@ fn r_id_10_a_code_of_a_weak_key_or_of_wrong_length_names_no_account() {
     let mut identity = [0; 48];
     identity[0] = 1;
     for body in [identity.as_slice(), &[0xff; 48], &[0; 48], &[7; 47], &[7; 49], &[]] {
-        assert_eq!(ContactLink::parse(&code::of_kind(0x11, body)), Err(Error::NoAccount));
+        assert_eq!(ContactLink::parse(&of_kind(0x11, body)), Err(Error::NoAccount));
     }
 }
 
@@ -155,9 +184,9 @@ fn r_id_10_a_code_of_a_weak_key_or_of_wrong_length_names_no_account() {
 fn r_id_7_a_code_has_one_spelling() {
     let code = code();
     let body = [code.account.as_bytes().as_slice(), code.reach.as_bytes()].concat();
-    assert_eq!(code::with_spare_bits(0x11, &body, 0), code.to_string());
+    assert_eq!(with_spare_bits(0x11, &body, 0), code.to_string());
     for spare in 1..8 {
-        let second = code::with_spare_bits(0x11, &body, spare);
+        let second = with_spare_bits(0x11, &body, spare);
         assert_eq!(second.len(), 90);
         assert_eq!(ContactLink::parse(&second), Err(Error::NoAccount), "{spare:03b}");
     }

@@ -10,23 +10,23 @@ use crate::{
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-pub(in crate::prekey) const ADDRESS: &str = "/ip4/192.0.2.7/tcp/4001";
+pub(crate) const ADDRESS: &str = "/ip4/192.0.2.7/tcp/4001";
 
 /// A person with everything that it takes to publish.
-pub(in crate::prekey) struct Publisher {
-    pub(in crate::prekey) person: Person,
-    pub(in crate::prekey) reach: ReachSecret,
-    pub(in crate::prekey) pool: PrekeyPool,
-    pub(in crate::prekey) certificates: Certificates,
-    pub(in crate::prekey) rng: ChaCha20Rng,
+pub(crate) struct Publisher {
+    pub(crate) person: Person,
+    pub(crate) reach: ReachSecret,
+    pub(crate) pool: PrekeyPool,
+    pub(crate) certificates: Certificates,
+    pub(crate) rng: ChaCha20Rng,
 }
 
 impl Publisher {
-    pub(in crate::prekey) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self::with_devices(seed, 1)
     }
 
-    pub(in crate::prekey) fn with_devices(seed: u64, count: usize) -> Self {
+    pub(crate) fn with_devices(seed: u64, count: usize) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed.wrapping_add(1_000));
         let person = Person::with_devices(seed, count);
         let reach = ReachSecret::random(&mut rng);
@@ -36,22 +36,22 @@ impl Publisher {
         Self { person, reach, pool, certificates, rng }
     }
 
-    pub(in crate::prekey) fn id(&self) -> AccountId {
+    pub(crate) fn id(&self) -> AccountId {
         self.person.account.id()
     }
 
     /// Certifies the given slot instead of the first.
-    pub(in crate::prekey) fn move_to_slot(&mut self, slot: u32) {
+    pub(crate) fn move_to_slot(&mut self, slot: u32) {
         self.certificates.renew(&self.person.account, &self.reach, slot, NOW, &mut self.rng).unwrap();
     }
 
-    pub(in crate::prekey) fn bundle(&mut self, device: usize, now: Timestamp) -> Signed {
+    pub(crate) fn bundle(&mut self, device: usize, now: Timestamp) -> Signed {
         let account = self.id();
         self.pool.bundle(account, &self.person.devices[device], now)
     }
 
     /// Publishes the record of a day as `device`, in the slot that the certificates are for.
-    pub(in crate::prekey) fn record(&mut self, device: usize, day: Day, sequence: u64) -> (RecordKey, Vec<u8>) {
+    pub(crate) fn record(&mut self, device: usize, day: Day, sequence: u64) -> (RecordKey, Vec<u8>) {
         let (log, bundle) = (self.person.log.clone(), self.bundle(device, NOW));
         self.seal(&log, &bundle, day, sequence).unwrap()
     }

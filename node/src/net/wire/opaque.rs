@@ -1,14 +1,14 @@
-//! What travels to a relay and back, and the nudge that something waits there.
-//! Must not know what a relay is asked: that is between the person's app and the relay.
+//! What travels to a relay, or to another member of a channel, and back: bytes as they are.
+//! Must not know what is asked: that is between the two ends.
 
-use super::{Layout, VERSION};
+use super::Layout;
 use kith_protocol::limits;
 use libp2p::StreamProtocol;
 
-/// What comes back from a relay.
+/// What comes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// What the relay says.
+    /// What the other end says.
     Answer(Vec<u8>),
     /// Not now.
     Busy {
@@ -18,7 +18,7 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// Bytes of what the relay says.
+    /// Bytes of what the other end says.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Answer(bytes) => bytes.len(),
@@ -27,16 +27,42 @@ impl Reply {
     }
 }
 
+/// A protocol whose messages are not looked at.
+pub(crate) trait Unread: Clone + Send + Sync + 'static {
+    /// Its name.
+    const PROTOCOL: StreamProtocol;
+    /// The largest question.
+    const QUESTION: usize;
+    /// The most that is answered.
+    const ANSWER: usize;
+}
+
 /// Carries questions to a relay and its answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox;
 
-impl Layout for Mailbox {
+impl Unread for Mailbox {
+    const PROTOCOL: StreamProtocol = StreamProtocol::new("/kith/mailbox/1");
+    const QUESTION: usize = limits::RELAY_REQUEST_MAX;
+    const ANSWER: usize = limits::RELAY_ANSWER_MAX;
+}
+
+/// Carries questions between members of channels, and the answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel;
+
+impl Unread for Channel {
+    const PROTOCOL: StreamProtocol = StreamProtocol::new("/kith/channel/1");
+    const QUESTION: usize = limits::CHANNEL_REQUEST_MAX;
+    const ANSWER: usize = limits::CHANNEL_ANSWER_MAX;
+}
+
+impl<U: Unread> Layout for U {
     type Request = Vec<u8>;
     type Answer = Reply;
-    const NAME: StreamProtocol = StreamProtocol::new("/kith/mailbox/1");
-    const REQUEST_MAX: usize = limits::RELAY_REQUEST_MAX;
-    const ANSWER_MAX: usize = 1 + limits::RELAY_ANSWER_MAX;
+    const NAME: StreamProtocol = U::PROTOCOL;
+    const REQUEST_MAX: usize = U::QUESTION;
+    const ANSWER_MAX: usize = 1 + U::ANSWER;
 
     fn encode_request(request: Vec<u8>) -> Vec<u8> {
         request
@@ -68,34 +94,6 @@ impl Layout for Mailbox {
     }
 }
 
-/// Carries the word that something waits.
-#[derive(Clone, Debug)]
-pub(crate) struct Wake;
-
-impl Layout for Wake {
-    type Request = ();
-    type Answer = ();
-    const NAME: StreamProtocol = StreamProtocol::new("/kith/wake/1");
-    const REQUEST_MAX: usize = 1;
-    const ANSWER_MAX: usize = 1;
-
-    fn encode_request((): ()) -> Vec<u8> {
-        vec![VERSION]
-    }
-
-    fn decode_request(bytes: Vec<u8>) -> Option<()> {
-        (bytes == [VERSION]).then_some(())
-    }
-
-    fn encode_answer((): ()) -> Vec<u8> {
-        vec![0]
-    }
-
-    fn decode_answer(bytes: Vec<u8>) -> Option<()> {
-        (bytes == [0]).then_some(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,16 +106,13 @@ mod tests {
         assert_eq!(Mailbox::decode_answer(vec![1, 0]), None);
         assert_eq!(Mailbox::decode_answer(vec![2]), None);
         assert_eq!(Mailbox::decode_answer(vec![0]), Some(Reply::Answer(vec![])));
-        assert_eq!(Wake::decode_request(vec![2]), None);
-        assert_eq!(Wake::decode_request(vec![1, 1]), None);
-        assert_eq!(Wake::decode_request(Wake::encode_request(())), Some(()));
-        assert_eq!(Wake::decode_answer(vec![]), None);
-        assert_eq!(Wake::decode_answer(Wake::encode_answer(())), Some(()));
+        assert_eq!(Channel::decode_request(vec![]), None);
+        assert_eq!(Channel::decode_answer(vec![0, 7]), Some(Reply::Answer(vec![7])));
     }
 
     proptest! {
         #[test]
-        fn r_net_1_what_comes_from_a_relay_has_exactly_one_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+        fn r_net_1_what_comes_from_the_other_end_has_exactly_one_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
             if let Some(reply) = Mailbox::decode_answer(bytes.clone()) {
                 prop_assert_eq!(Mailbox::encode_answer(reply), bytes);
             }

@@ -1,35 +1,37 @@
 //! Padding to few lengths, so that an envelope's size says little about its content.
 
-use crate::limits::{ENVELOPE_BUCKET_MAX, ENVELOPE_BUCKET_MIN};
+use crate::{
+    limits::{ENVELOPE_BUCKET_MAX, ENVELOPE_BUCKET_MIN},
+    wire::padding::{self, PREFIX},
+};
 use zeroize::Zeroizing;
 
-/// Bytes of the length in front.
-const PREFIX: usize = 4;
 /// Longest content that fits the largest bucket, in bytes.
-pub(super) const CONTENT_MAX: usize = ENVELOPE_BUCKET_MAX - PREFIX;
+pub(crate) const CONTENT_MAX: usize = ENVELOPE_BUCKET_MAX - PREFIX;
 
 /// Puts a 4-byte big-endian length in front and zeros behind, up to the next bucket (256 B doubled up to 64 KiB);
 /// nothing if it fits none.
-pub(super) fn pad(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let length = u32::try_from(content.len()).ok()?;
-    let bucket = content.len().checked_add(PREFIX)?.max(ENVELOPE_BUCKET_MIN).checked_next_power_of_two()?;
-    if bucket > ENVELOPE_BUCKET_MAX {
-        return None;
-    }
-    let mut padded = Zeroizing::new(Vec::with_capacity(bucket));
-    padded.extend_from_slice(&length.to_be_bytes());
-    padded.extend_from_slice(content);
-    padded.resize(bucket, 0);
-    Some(padded)
+pub(crate) fn pad(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    padding::pad(content, bucket)
+}
+
+/// Encodes a message and pads it as [`pad`] does.
+pub(crate) fn pad_message(message: &impl prost::Message) -> Option<Zeroizing<Vec<u8>>> {
+    padding::pad_with(message.encoded_len(), bucket, |padded| message.encode_raw(padded))
 }
 
 /// Undoes [`pad`]; nothing if these bytes are not exactly what it makes.
-pub(super) fn unpad(padded: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = padded.split_first_chunk::<PREFIX>()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let (content, zeros) = rest.split_at_checked(length)?;
-    let bucket = length.checked_add(PREFIX)?.max(ENVELOPE_BUCKET_MIN).checked_next_power_of_two()?;
-    (padded.len() == bucket && bucket <= ENVELOPE_BUCKET_MAX && zeros.iter().all(|b| *b == 0)).then_some(content)
+pub(crate) fn unpad(padded: &[u8]) -> Option<&[u8]> {
+    padding::unpad(padded, bucket)
+}
+
+/// Says whether [`pad`] gives this length.
+pub(crate) fn is_bucket(length: usize) -> bool {
+    bucket(length) == Some(length)
+}
+
+fn bucket(length: usize) -> Option<usize> {
+    length.max(ENVELOPE_BUCKET_MIN).checked_next_power_of_two().filter(|bucket| *bucket <= ENVELOPE_BUCKET_MAX)
 }
 
 #[cfg(test)]

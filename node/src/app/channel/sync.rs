@@ -1,0 +1,850 @@
+//! How members' devices come to have the same: what is asked of whom, and what is answered. Must not read what is sealed
+//! for others.
+
+use super::{Room, act::SOON_MS, caught::Offence, talk::Opened};
+use crate::{
+    app::{
+        App, Scan as _,
+        asking::Question,
+        work::{Halt, Work},
+    },
+    net::{AskOutcome, MemberToken, NetCommand, PeerName},
+};
+use kith_protocol::crypto::hpke::{LeafPublic, LeafSecret};
+use kith_protocol::{
+    DeviceId, Timestamp,
+    channel::{
+        Act, EpochId, Frame, OpId, Origin, Parcel, SignedCard, Welcome,
+        blob::{Item, Pins},
+        slot_of,
+        sync::{Ask, Reply},
+    },
+    crypto::{Secret, kdf::sha256},
+    limits::{CHANNEL_FRAME_MAX, SYNC_ITEMS_MAX},
+};
+use kith_store::table::{
+    ChannelBlobItem, ChannelCard, ChannelItem, ChannelItemBytes, ChannelLeaf, ChannelRow, ChannelUnread, DueWhat,
+    Membership, TopicRow,
+};
+use negentropy::{Id, Negentropy, NegentropyStorageVector};
+use std::collections::BTreeSet;
+
+/// Milliseconds between two comparisons when nothing happens.
+const COMPARE_MS: u64 = 30_000;
+/// Milliseconds between two comparisons while keys are missing.
+const LACKING_MS: u64 = 3_000;
+/// Bytes of items in one answer or question.
+pub(super) const PAGE_BYTES: usize = 96 * 1024;
+/// Items that are asked for at once: most are short, so that an answer holds them.
+const ITEMS_AT_ONCE: usize = 128;
+/// Largest message of a comparison in bytes.
+const COMPARE_BYTES: u64 = 48 * 1024;
+/// Items that wait for operations or keys, in one channel.
+const WAITING_MAX: usize = 4_096;
+/// Old topics that are compared beside the present one.
+const OLD_TOPICS: usize = 4;
+/// Old topics by which a member is asked for operations that does not know the present one.
+const OLDER_ASKED: usize = 16;
+/// Rekeys whose keys are asked for at once.
+const KEYS_AT_ONCE: usize = 8;
+/// Operations whose epochs are derived when keys come.
+const FOLLOWING: usize = 256;
+/// Milliseconds that items of an old topic are compared.
+const OLD_ITEMS_MS: u64 = 30 * 86_400_000;
+
+/// A member's device that can be asked.
+pub(super) struct Whom {
+    peer: String,
+    addresses: Vec<String>,
+}
+
+impl App {
+    /// It is time to compare a channel with another member.
+    pub(in crate::app) fn channel_due(&self, w: &mut Work<'_>, number: u64) -> Result<(), Halt> {
+        let Some(channel) = self.channel_numbered(w, number)? else { return Ok(()) };
+        let Some(mut room) = self.joined(w, &channel)? else { return Ok(()) };
+        self.leave_old_topics(w, &channel)?;
+        let profile = self.profile(w)?;
+        let mine = w.get::<ChannelCard>(&ChannelCard::key_of(&channel, &self.me.device))?;
+        let same = mine.as_ref().is_some_and(|card| {
+            card.peer == profile.peer
+                && profile.addresses.iter().take(card.addresses.len().max(1)).eq(card.addresses.iter())
+        });
+        if !same {
+            self.tell_card(w, &mut room)?;
+        }
+        self.mailboxes_follow(w, &room)?;
+        self.compare(w, &mut room)?;
+        self.want_keys(w, &mut room)?;
+        self.want_past(w, &mut room)?;
+        self.heal(w, &mut room)?;
+        // One entry of the timetable for each channel: what was put there to be soon goes.
+        for due in w.rows().group::<kith_store::table::Due>(kith_store::table::Due::GROUP)? {
+            if due.what == DueWhat::Channel(number) && due.at <= w.now.plus_millis(COMPARE_MS) {
+                w.unschedule(due.at, due.what)?;
+            }
+        }
+        let lacks = room.epoch().is_none();
+        let pause = if lacks { LACKING_MS } else { COMPARE_MS };
+        w.schedule(w.now.plus_millis(pause), DueWhat::Channel(number))?;
+        self.settle(w, &mut room)?;
+        self.close(w, room)
+    }
+
+    /// The next member to ask; each in turn.
+    pub(super) fn next_peer(&self, w: &Work<'_>, room: &mut Room) -> Result<Option<(u16, Whom)>, Halt> {
+        let cards = self.askable(w, room)?;
+        let row = &mut room.row;
+        if cards.is_empty() {
+            return Ok(None);
+        }
+        row.asked = row.asked.wrapping_add(1);
+        let at = (row.asked % cards.len().min(usize::from(u16::MAX)) as u64) as usize;
+        let whom = cards.into_iter().nth(at);
+        Ok(whom.map(|card| (u16::try_from(at).unwrap_or(0), Whom { peer: card.peer, addresses: card.addresses })))
+    }
+
+    /// Cards of those who belong: who was removed learns no topic by being asked.
+    pub(super) fn askable(&self, w: &Work<'_>, room: &Room) -> Result<Vec<ChannelCard>, Halt> {
+        let members = room.graph.recipients();
+        let mut cards = w.rows().group::<ChannelCard>(room.row.channel.as_bytes())?;
+        cards.retain(|card| card.device != self.me.device && members.contains(&card.device));
+        Ok(cards)
+    }
+
+    pub(super) fn whom(&self, w: &Work<'_>, room: &Room, at: u16) -> Result<Option<Whom>, Halt> {
+        let card = self.askable(w, room)?.into_iter().nth(usize::from(at));
+        Ok(card.map(|card| Whom { peer: card.peer, addresses: card.addresses }))
+    }
+
+    pub(super) fn ask_member(&self, w: &mut Work<'_>, question: Question, whom: &Whom, ask: &Ask) {
+        w.effects().net.push(NetCommand::AskMember {
+            ask: question.number(),
+            peer: PeerName(whom.peer.clone()),
+            addresses: whom.addresses.iter().map(|a| crate::app::seal::with_peer(a, &whom.peer)).collect(),
+            request: ask.encode(),
+        });
+    }
+
+    /// The question for the operations that are not here.
+    fn wants_ops(room: &mut Room, topic: [u8; 32]) -> Ask {
+        let epoch = room.newest_epoch(room.graph.ops().len());
+        Ask::Ops { topic, heads: room.graph.front(), admission: None, epoch }
+    }
+
+    /// Compares operations and items with the next member.
+    pub(super) fn compare(&self, w: &mut Work<'_>, room: &mut Room) -> Result<(), Halt> {
+        let Some((at, whom)) = self.next_peer(w, room)? else { return Ok(()) };
+        let (number, topic) = (room.row.number, room.row.topic);
+        let ask = Self::wants_ops(room, topic);
+        self.ask_member(w, Question::ChannelOps { channel: number, at }, &whom, &ask);
+        for t in self.topics(w, &room.row)?.into_iter().take(1 + OLD_TOPICS) {
+            let mut state = self.comparison(w, &t.topic)?;
+            if let Ok(message) = state.initiate() {
+                let ask = Ask::Reconcile { topic: t.topic, message };
+                self.ask_member(w, Question::ChannelCompare { channel: number, at }, &whom, &ask);
+            }
+        }
+        Ok(())
+    }
+
+    /// A channel's topics whose items are still kept alike: the present one, then the others from the latest on.
+    fn topics(&self, w: &Work<'_>, row: &ChannelRow) -> Result<Vec<TopicRow>, Halt> {
+        let mut topics: Vec<TopicRow> = w.rows().group::<TopicRow>(TopicRow::GROUP)?;
+        topics.retain(|t| {
+            t.channel == row.channel
+                && (t.topic == row.topic || t.replaced.is_none_or(|at| w.now.millis_since(at) < OLD_ITEMS_MS))
+        });
+        topics.sort_by_key(|t| (t.topic != row.topic, std::cmp::Reverse(t.replaced)));
+        Ok(topics)
+    }
+
+    /// The topic under which an operation was sent: who knows the operation knows it, unless they came later.
+    fn topic_of(room: &mut Room, at: usize) -> [u8; 32] {
+        let before = room.epochs.before_op(&room.graph, at);
+        before.and_then(|epoch| room.lineage(&epoch)).map_or(room.row.topic, |(_, keys)| keys.topic())
+    }
+
+    fn comparison(&self, w: &Work<'_>, topic: &[u8; 32]) -> Result<Negentropy<'static, NegentropyStorageVector>, Halt> {
+        let mut storage = NegentropyStorageVector::new();
+        for item in w.rows().group::<ChannelItem>(topic)? {
+            let _ = storage.insert(u64::from(item.slot), Id::from_byte_array(item.id));
+        }
+        let _ = storage.seal();
+        Negentropy::owned(storage, COMPARE_BYTES)
+            .map_err(|_| crate::api::error::UserError::internal("a comparison").into())
+    }
+
+    /// Something came over a channel's live path.
+    pub(in crate::app) fn gossip(&self, w: &mut Work<'_>, topic: [u8; 32], frame: Vec<u8>) -> Result<(), Halt> {
+        let Some(found) = w.get::<TopicRow>(&TopicRow::key_of(&topic))? else { return Ok(()) };
+        let Some(mut room) = self.joined(w, &found.channel)? else { return Ok(()) };
+        if self.item_in(w, &mut room, &topic, frame)? {
+            self.wake_waiting(w, &mut room)?;
+        }
+        self.close(w, room)
+    }
+
+    /// Takes an item in; says whether operations or keys came with it.
+    pub(super) fn item_in(
+        &self,
+        w: &mut Work<'_>,
+        room: &mut Room,
+        topic: &[u8; 32],
+        bytes: Vec<u8>,
+    ) -> Result<bool, Halt> {
+        let id = sha256(&[&bytes]);
+        let Ok(frame) = Frame::decode(&bytes) else { return Ok(false) };
+        let key = ChannelItem::key_of(topic, frame.slot(), &id);
+        // A slot from the future would stand at the end of every comparison.
+        if w.get::<ChannelItem>(&key)?.is_some() || frame.slot() > slot_of(w.now).saturating_add(1_000) {
+            return Ok(false);
+        }
+        let (read, moved) = self.read_item(w, room, topic, &frame)?;
+        if read == Opened::Useless {
+            return Ok(moved);
+        }
+        if read == Opened::Waits {
+            if w.rows().group::<ChannelUnread>(room.row.channel.as_bytes())?.len() >= WAITING_MAX {
+                return Ok(moved);
+            }
+            w.put(&ChannelUnread { channel: room.row.channel, topic: *topic, id })?;
+        }
+        w.put(&ChannelItem { topic: *topic, slot: frame.slot(), id, at: w.now })?;
+        w.put(&ChannelItemBytes { topic: *topic, id, bytes })?;
+        Ok(moved)
+    }
+
+    /// Reads an item; says what became of it, and whether operations came with it.
+    fn read_item(
+        &self,
+        w: &mut Work<'_>,
+        room: &mut Room,
+        topic: &[u8; 32],
+        frame: &Frame,
+    ) -> Result<(Opened, bool), Halt> {
+        let useless = (Opened::Useless, false);
+        let Some(lineage) = w.get::<TopicRow>(&TopicRow::key_of(topic))? else { return Ok(useless) };
+        let Some(keys) = room.ring.lineage(&lineage.lineage).cloned() else { return Ok(useless) };
+        let Ok(header) = frame.header(&keys) else { return Ok(useless) };
+        let Some(epoch) = room.keys(&header.epoch) else {
+            // Kept for the others; it is never opened here, unless its keys are handed over.
+            let theirs = room.epochs.get(&header.epoch).is_some()
+                && !room.epochs.holders(&header.epoch).contains(&self.me.device);
+            return Ok((if theirs { Opened::Done } else { Opened::Waits }, false));
+        };
+        if !header.is_parcel() {
+            return Ok((self.open_said(w, room, frame, &header)?, false));
+        }
+        let Ok(parcel) = Parcel::open(frame, &room.row.channel, &header.epoch, &epoch) else { return Ok(useless) };
+        let (moved, whole) = self.parcel_in(w, room, &parcel)?;
+        Ok((if whole { Opened::Done } else { Opened::Waits }, moved))
+    }
+
+    /// Takes operations and cards in; says whether anything was new, and whether all could be used.
+    pub(super) fn parcel_in(&self, w: &mut Work<'_>, room: &mut Room, parcel: &Parcel) -> Result<(bool, bool), Halt> {
+        let (mut moved, mut whole) = (false, true);
+        for bytes in &parcel.ops {
+            let Some(op) = self.decoded(w, room, bytes)? else { continue };
+            let invites = matches!(op.act(), Act::PostInvite(_) | Act::RevokeInvite { .. });
+            let came = self.take_op(w, room, op)?;
+            self.op_came(w, room, &came)?;
+            match came {
+                Ok(added) => {
+                    moved |= added.new;
+                    // Invites that others posted are kept findable here too.
+                    if added.new && invites {
+                        self.publish_soon(w)?;
+                    }
+                }
+                Err(kith_protocol::channel::Error::Missing(_)) => whole = false,
+                Err(error) => tracing::debug!(%error, "an operation is refused"),
+            }
+        }
+        for bytes in &parcel.cards {
+            whole &= self.card_in(w, room, bytes)?;
+        }
+        if moved {
+            self.after_ops(w, room)?;
+        }
+        if !whole {
+            self.compare_soon(w, &room.row)?;
+        }
+        Ok((moved, whole))
+    }
+
+    /// Takes a card in; says whether its device is known.
+    pub(super) fn card_in(&self, w: &mut Work<'_>, room: &Room, bytes: &[u8]) -> Result<bool, Halt> {
+        let Ok(signed) = SignedCard::decode(bytes) else { return Ok(true) };
+        let Some(info) = room.graph.device(signed.device()) else { return Ok(false) };
+        let Ok(card) = signed.verify(info) else { return Ok(true) };
+        let key = ChannelCard::key_of(&room.row.channel, &card.device);
+        let known = w.get::<ChannelCard>(&key)?;
+        let newer = known.is_none_or(|known| known.sequence < card.sequence);
+        let honest = card.channel == room.row.channel
+            && card.device != self.me.device
+            && card.sequence <= w.now.plus_millis(kith_protocol::limits::CLOCK_SKEW_MS).as_millis();
+        let Ok(peer) = String::from_utf8(card.peer_id) else { return Ok(true) };
+        if newer && honest {
+            w.put(&ChannelCard {
+                channel: card.channel,
+                device: card.device,
+                sequence: card.sequence,
+                peer,
+                addresses: card.addresses,
+                name: card.name,
+                leaf: card.leaf.as_bytes().to_vec(),
+                card: bytes.to_vec(),
+            })?;
+            let peers = self.protected(w)?;
+            w.effects().net.push(NetCommand::Protect { peers });
+        }
+        Ok(true)
+    }
+
+    /// Tries what waits again, as long as that brings something.
+    pub(super) fn wake_waiting(&self, w: &mut Work<'_>, room: &mut Room) -> Result<(), Halt> {
+        for _ in 0..8 {
+            let mut moved = false;
+            for unread in w.rows().group::<ChannelUnread>(room.row.channel.as_bytes())? {
+                let kept = w.get::<ChannelItemBytes>(&ChannelItemBytes::key_of(&unread.topic, &unread.id))?;
+                let read = match kept.and_then(|kept| Frame::decode(&kept.bytes).ok()) {
+                    Some(frame) => {
+                        let (read, new) = self.read_item(w, room, &unread.topic, &frame)?;
+                        moved |= new;
+                        read
+                    }
+                    None => Opened::Useless,
+                };
+                if read != Opened::Waits {
+                    w.delete::<ChannelUnread>(&ChannelUnread::key_of(&unread.channel, &unread.id))?;
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all items of an epoch's topic once more: its keys were handed over after they came.
+    fn read_again(&self, w: &mut Work<'_>, room: &mut Room, topic: &[u8; 32]) -> Result<(), Halt> {
+        for item in w.rows().group::<ChannelItem>(topic)? {
+            let kept = w.get::<ChannelItemBytes>(&ChannelItemBytes::key_of(topic, &item.id))?;
+            if let Some(frame) = kept.and_then(|kept| Frame::decode(&kept.bytes).ok()) {
+                let (read, _) = self.read_item(w, room, topic, &frame)?;
+                if read == Opened::Waits {
+                    w.put(&ChannelUnread { channel: room.row.channel, topic: *topic, id: item.id })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the keys of epochs that were sealed to this device and did not come yet.
+    pub(super) fn want_keys(&self, w: &mut Work<'_>, room: &mut Room) -> Result<(), Halt> {
+        let Some(current) = room.epochs.current() else { return Ok(()) };
+        let lacks = room.keys(&current).is_none();
+        // Also those that are over by now: something was said under them.
+        let mut fresh: BTreeSet<usize> = (0..room.graph.ops().len()).rev().take(FOLLOWING).collect();
+        fresh.retain(|at| {
+            self.is_for_me(room, *at) && room.epochs.behind(*at).is_some_and(|e| room.ring.get(&e).is_none())
+        });
+        let mut stack = vec![current];
+        while let Some(id) = stack.pop().filter(|_| lacks) {
+            match room.epochs.get(&id).map(|epoch| epoch.origin.clone()) {
+                _ if room.ring.get(&id).is_some() => {}
+                Some(Origin::Derived(parent, _)) => stack.push(parent),
+                Some(Origin::Merged(parts)) => stack.extend(parts),
+                Some(Origin::Fresh(at)) => drop(fresh.insert(at)),
+                None => {}
+            }
+        }
+        let (mut topic, mut wanted) = (room.row.topic, lacks.then_some(current));
+        for at in fresh.into_iter().rev().take(KEYS_AT_ONCE) {
+            // On two sides of a partition the topics in force differ: what came before is known to both.
+            topic = Self::topic_of(room, at);
+            let Some(op) = room.graph.ops().get(at).cloned() else { continue };
+            let Some(place) = room.graph.sealed_place(at, &self.me.device) else { continue };
+            if w.get::<ChannelBlobItem>(&ChannelBlobItem::key_of(op.id().as_bytes(), place))?.is_some() {
+                // It was sealed to a key that this device does not have: somebody else may hand it over.
+                wanted = wanted.or(room.epochs.behind(at));
+                continue;
+            }
+            let author = w.get::<ChannelCard>(&ChannelCard::key_of(&room.row.channel, &op.device()))?;
+            let whom = match author {
+                Some(card) => Some(Whom { peer: card.peer, addresses: card.addresses }),
+                None => self.next_peer(w, room)?.map(|(_, whom)| whom),
+            };
+            if let Some(whom) = whom {
+                let ask = Ask::Blob { topic, op: op.id(), places: vec![place] };
+                let question = Question::ChannelBlob { channel: room.row.number, op: at as u16 };
+                self.ask_member(w, question, &whom, &ask);
+            }
+            self.read_mailboxes_again(w, &room.row.channel, &topic)?;
+        }
+        // Whoever has the keys may hand them over: the author may be gone.
+        if let Some(epoch) = wanted
+            && let (Some((at, whom)), Some(card)) = (self.next_peer(w, room)?, self.own_card(w, &mut room.row)?)
+        {
+            let ask = Ask::Keys { topic, epoch, card };
+            self.ask_member(w, Question::ChannelKeys { channel: room.row.number, at }, &whom, &ask);
+        }
+        Ok(())
+    }
+
+    /// Whether an operation made keys that were sealed to this device.
+    fn is_for_me(&self, room: &Room, at: usize) -> bool {
+        let fresh = room.graph.ops().get(at).is_some_and(|op| op.act().fresh().is_some());
+        fresh && room.graph.sealed_place(at, &self.me.device).is_some()
+    }
+
+    /// A question to a member ended.
+    pub(in crate::app) fn member_answered(
+        &self,
+        w: &mut Work<'_>,
+        question: Question,
+        outcome: AskOutcome,
+    ) -> Result<(), Halt> {
+        let (Question::ChannelOps { channel, .. }
+        | Question::ChannelPast { channel, .. }
+        | Question::ChannelOlder { channel, .. }
+        | Question::ChannelCompare { channel, .. }
+        | Question::ChannelItems { channel, .. }
+        | Question::ChannelBlob { channel, .. }
+        | Question::ChannelKeys { channel, .. }
+        | Question::ChannelPush { channel, .. }) = question
+        else {
+            return Ok(());
+        };
+        let AskOutcome::Answered(bytes) = outcome else { return Ok(()) };
+        let Ok(reply) = Reply::decode(&bytes) else { return Ok(()) };
+        let Some(id) = self.channel_numbered(w, channel)? else { return Ok(()) };
+        let Some(mut room) = self.joined(w, &id)? else { return Ok(()) };
+        match question {
+            Question::ChannelOps { at, .. } if reply.unknown => self.ask_by_older(w, &mut room, at)?,
+            Question::ChannelOps { at, .. } | Question::ChannelOlder { at, .. } => {
+                self.ops_came(w, &mut room, at, &reply)?;
+            }
+            Question::ChannelCompare { at, .. } => self.compared(w, &mut room, at, &reply)?,
+            Question::ChannelItems { .. } => {
+                let mut moved = false;
+                // The first item names the topic: the answer repeats it in its message.
+                if let Ok(topic) = <[u8; 32]>::try_from(reply.message.as_slice()) {
+                    for item in reply.items {
+                        moved |= self.item_in(w, &mut room, &topic, item)?;
+                    }
+                }
+                if moved {
+                    self.wake_waiting(w, &mut room)?;
+                }
+                if reply.more {
+                    self.compare_soon(w, &room.row)?;
+                }
+            }
+            Question::ChannelBlob { op, .. } => self.blob_came(w, &mut room, op, &reply)?,
+            Question::ChannelPast { at, .. } => self.past_came(w, &mut room, at, &reply)?,
+            Question::ChannelKeys { .. } => self.keys_came(w, &mut room, &reply)?,
+            _ => {}
+        }
+        self.settle(w, &mut room)?;
+        self.close(w, room)
+    }
+
+    /// Asks a member for operations that does not know the topic in force: it was away, or changes on both sides of a
+    /// partition led to topics of their own.
+    fn ask_by_older(&self, w: &mut Work<'_>, room: &mut Room, at: u16) -> Result<(), Halt> {
+        let Some(whom) = self.whom(w, room, at)? else { return Ok(()) };
+        for older in self.topics(w, &room.row)?.into_iter().skip(1).take(OLDER_ASKED) {
+            let ask = Self::wants_ops(room, older.topic);
+            self.ask_member(w, Question::ChannelOlder { channel: room.row.number, at }, &whom, &ask);
+        }
+        Ok(())
+    }
+
+    fn ops_came(&self, w: &mut Work<'_>, room: &mut Room, at: u16, reply: &Reply) -> Result<(), Halt> {
+        let mut moved = false;
+        for item in &reply.items {
+            let Some(parcel) = self.open_parcel(room, item) else { continue };
+            moved |= self.parcel_in(w, room, &parcel)?.0;
+        }
+        if moved {
+            self.wake_waiting(w, room)?;
+            if reply.more
+                && let Some(whom) = self.whom(w, room, at)?
+            {
+                let ask = Self::wants_ops(room, room.row.topic);
+                self.ask_member(w, Question::ChannelOps { channel: room.row.number, at }, &whom, &ask);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a parcel under whichever lineage and epoch it is of.
+    pub(super) fn open_parcel(&self, room: &mut Room, item: &[u8]) -> Option<Parcel> {
+        let frame = Frame::decode(item).ok()?;
+        let header = room.ring.lineages().find_map(|(_, keys)| frame.header(keys).ok())?;
+        let keys = room.keys(&header.epoch)?;
+        Parcel::open(&frame, &room.row.channel, &header.epoch, &keys).ok()
+    }
+
+    fn compared(&self, w: &mut Work<'_>, room: &mut Room, at: u16, reply: &Reply) -> Result<(), Halt> {
+        let Some((topic, message)) = reply.message.split_first_chunk::<32>() else { return Ok(()) };
+        let Some(whom) = self.whom(w, room, at)? else { return Ok(()) };
+        if w.get::<TopicRow>(&TopicRow::key_of(topic))?.is_none_or(|t| t.channel != room.row.channel) {
+            return Ok(());
+        }
+        let mut state = self.comparison(w, topic)?;
+        state.set_initiator();
+        let (mut have, mut need) = (Vec::new(), Vec::new());
+        let Ok(next) = state.reconcile_with_ids(message, &mut have, &mut need) else { return Ok(()) };
+        let number = room.row.number;
+        let ended = next.is_none();
+        self.compared_with(w, room, topic, |item| have.iter().any(|id| id.as_bytes() == item), ended)?;
+        if let Some(message) = next {
+            let ask = Ask::Reconcile { topic: *topic, message };
+            self.ask_member(w, Question::ChannelCompare { channel: number, at }, &whom, &ask);
+        }
+        for ids in need.chunks(ITEMS_AT_ONCE) {
+            let ids = ids.iter().map(|id| *id.as_bytes()).collect();
+            self.ask_member(
+                w,
+                Question::ChannelItems { channel: number, at },
+                &whom,
+                &Ask::Items { topic: *topic, ids },
+            );
+        }
+        let mut page: Vec<Vec<u8>> = Vec::new();
+        let mut bytes = 0;
+        for id in have {
+            let Some(item) = w.get::<ChannelItemBytes>(&ChannelItemBytes::key_of(topic, id.as_bytes()))? else {
+                continue;
+            };
+            let full = bytes + item.bytes.len() > PAGE_BYTES || page.len() >= SYNC_ITEMS_MAX;
+            if full && !page.is_empty() {
+                let items = std::mem::take(&mut page);
+                self.ask_member(
+                    w,
+                    Question::ChannelPush { channel: number, at },
+                    &whom,
+                    &Ask::Push { topic: *topic, items },
+                );
+                bytes = 0;
+            }
+            bytes += item.bytes.len();
+            page.push(item.bytes);
+        }
+        if !page.is_empty() {
+            self.ask_member(
+                w,
+                Question::ChannelPush { channel: number, at },
+                &whom,
+                &Ask::Push { topic: *topic, items: page },
+            );
+        }
+        Ok(())
+    }
+
+    fn blob_came(&self, w: &mut Work<'_>, room: &mut Room, op: u16, reply: &Reply) -> Result<(), Halt> {
+        let Some(at) = (0..room.graph.ops().len()).rev().find(|at| *at as u16 == op) else { return Ok(()) };
+        for bytes in &reply.items {
+            self.blob_item_in(w, room, at, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Takes this device's item of a rekey blob in: the keys of an epoch.
+    pub(super) fn blob_item_in(&self, w: &mut Work<'_>, room: &mut Room, at: usize, bytes: &[u8]) -> Result<(), Halt> {
+        let Some(op) = room.graph.ops().get(at).cloned() else { return Ok(()) };
+        let (Some(fresh), Some(context)) = (op.act().fresh(), op.context()) else { return Ok(()) };
+        let pins =
+            Pins { context, recipients: fresh.recipients, count: fresh.items, root: fresh.root, commit: fresh.commit };
+        let Some(place) = room.graph.sealed_place(at, &self.me.device) else { return Ok(()) };
+        let Ok(item) = Item::decode(bytes) else { return Ok(()) };
+        let Ok(placed) = item.verify(&pins, place) else { return self.caught(w, room, None, Offence::Forged) };
+        w.put(&ChannelBlobItem { op: *op.id().as_bytes(), place, item: bytes.to_vec() })?;
+        let key = ChannelLeaf::key_of(&room.row.channel, placed.leaf_key().as_bytes());
+        let Some(leaf) = w.get::<ChannelLeaf>(&key)? else { return Ok(()) };
+        let leaf = LeafSecret::from_seed(Secret::new(leaf.seed));
+        match placed.open(&self.me.device, &leaf) {
+            Ok(secrets) => {
+                if let Some(epoch) = room.epochs.behind(at)
+                    && let Some(of) = room.epochs.get(&epoch)
+                {
+                    room.ring.insert_fresh(epoch, of, &secrets);
+                    self.keys_are_here(w, room)?;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a member made keys that do not open");
+                self.caught(w, room, Some(&op.account()), Offence::Keys)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keys_came(&self, w: &mut Work<'_>, room: &mut Room, reply: &Reply) -> Result<(), Halt> {
+        let Some(bytes) = reply.items.first() else { return self.keys_unknown(w, room) };
+        for leaf in w.rows().group::<ChannelLeaf>(room.row.channel.as_bytes())? {
+            let leaf = LeafSecret::from_seed(Secret::new(leaf.seed));
+            let Ok(handed) = Welcome::open(bytes, &room.row.channel, &leaf) else { continue };
+            // Taken only for an epoch that is in force here, or whose keys this device was meant to have: nobody can make it
+            // send under another.
+            let meant = room.epochs.current() == Some(handed.epoch)
+                || room.epochs.any_can_derive(&handed.epoch, &BTreeSet::from([self.me.device]));
+            if meant
+                && room.ring.get(&handed.epoch).is_none()
+                && room.epochs.get(&handed.epoch).is_some_and(|e| e.lineage == handed.lineage)
+            {
+                let topic = handed.lineage_keys.topic();
+                room.ring.insert(handed.epoch, handed.keys);
+                room.ring.insert_lineage(handed.lineage, handed.lineage_keys);
+                self.keys_are_here(w, room)?;
+                self.read_again(w, room, &topic)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keys_are_here(&self, w: &mut Work<'_>, room: &mut Room) -> Result<(), Halt> {
+        for at in (0..room.graph.ops().len()).rev().take(FOLLOWING) {
+            if let Some(epoch) = room.epochs.behind(at) {
+                room.keys(&epoch);
+            }
+        }
+        self.settle_topic(w, room)?;
+        self.wake_waiting(w, room)?;
+        self.compare_soon(w, &room.row)
+    }
+
+    /// Writes what a lineage needs to be found by its topic.
+    pub(super) fn settle_topic(&self, w: &mut Work<'_>, room: &Room) -> Result<(), Halt> {
+        let channel = room.row.channel;
+        for (lineage, keys) in room.ring.lineages() {
+            let topic = keys.topic();
+            if w.get::<TopicRow>(&TopicRow::key_of(&topic))?.is_none() {
+                w.put(&TopicRow { topic, channel, lineage: *lineage, replaced: None })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Another member asks.
+    pub(in crate::app) fn member_asks(
+        &self,
+        w: &mut Work<'_>,
+        token: MemberToken,
+        from: &PeerName,
+        request: &[u8],
+    ) -> Result<(), Halt> {
+        let reply = match Ask::decode(request) {
+            Ok(ask) => self.reply_to(w, ask, from)?,
+            Err(_) => {
+                w.effects().net.push(NetCommand::Fault { peer: from.clone() });
+                Reply::default()
+            }
+        };
+        w.effects().net.push(NetCommand::AnswerMember { token, answer: reply.encode() });
+        Ok(())
+    }
+
+    fn reply_to(&self, w: &mut Work<'_>, ask: Ask, from: &PeerName) -> Result<Reply, Halt> {
+        let topic = match &ask {
+            Ask::Join { request } => return self.join_asked(w, request),
+            Ask::Push { topic, .. }
+            | Ask::Reconcile { topic, .. }
+            | Ask::Items { topic, .. }
+            | Ask::Ops { topic, .. }
+            | Ask::Blob { topic, .. }
+            | Ask::Keys { topic, .. }
+            | Ask::History { topic, .. } => *topic,
+        };
+        let unknown = Reply { unknown: true, ..Reply::default() };
+        let Some(found) = w.get::<TopicRow>(&TopicRow::key_of(&topic))? else { return Ok(unknown) };
+        let Some(mut room) = self.joined(w, &found.channel)? else { return Ok(unknown) };
+        let reply = match ask {
+            Ask::Push { items, .. } => {
+                let mut moved = false;
+                for item in items {
+                    moved |= self.item_in(w, &mut room, &topic, item)?;
+                }
+                if moved {
+                    self.wake_waiting(w, &mut room)?;
+                }
+                self.settle(w, &mut room)?;
+                Reply::default()
+            }
+            Ask::Reconcile { message, .. } => {
+                let mut state = self.comparison(w, &topic)?;
+                match state.reconcile(&message) {
+                    Ok(answer) => Reply { message: [topic.as_slice(), &answer].concat(), ..Reply::default() },
+                    Err(_) => Reply::default(),
+                }
+            }
+            Ask::Items { ids, .. } => {
+                let mut reply = Reply { message: topic.to_vec(), ..Reply::default() };
+                let mut bytes = 0;
+                let mut given = Vec::new();
+                for id in ids {
+                    let Some(item) = w.get::<ChannelItemBytes>(&ChannelItemBytes::key_of(&topic, &id))? else {
+                        continue;
+                    };
+                    bytes += item.bytes.len();
+                    if bytes > 2 * PAGE_BYTES {
+                        reply.more = true;
+                        break;
+                    }
+                    given.push(id);
+                    reply.items.push(item.bytes);
+                }
+                self.handed(w, &room, "a member fetched it", |leaving| given.contains(&leaving.item))?;
+                reply
+            }
+            Ask::Ops { heads, admission, epoch, .. } => {
+                let readable = match (epoch, self.member_at(w, &room, from)?) {
+                    (Some(epoch), Some(asker)) => Self::readable(&mut room, epoch, asker),
+                    _ => None,
+                };
+                self.ops_for(w, &mut room, &heads, admission, readable)?
+            }
+            Ask::Blob { op, places, .. } => {
+                let mut reply = Reply::default();
+                for place in places {
+                    let key = ChannelBlobItem::key_of(op.as_bytes(), place);
+                    reply.items.extend(w.get::<ChannelBlobItem>(&key)?.map(|row| row.item));
+                }
+                reply
+            }
+            Ask::Keys { epoch, card, .. } => self.hand_keys(w, &mut room, &epoch, &card)?,
+            Ask::History { before, .. } => self.past_for(w, &mut room, from, before)?,
+            Ask::Join { .. } => Reply::default(),
+        };
+        self.close(w, room)?;
+        Ok(reply)
+    }
+
+    /// Gives the operations that are not in the past of what the asker has, each under the epoch that was in force before
+    /// it; to a newcomer all before its admission, under the epoch that this made.
+    fn ops_for(
+        &self,
+        w: &mut Work<'_>,
+        room: &mut Room,
+        heads: &[OpId],
+        admission: Option<OpId>,
+        readable: Option<EpochId>,
+    ) -> Result<Reply, Halt> {
+        let known: Vec<usize> = heads.iter().filter_map(|head| room.graph.position(head)).collect();
+        let lacking = room.graph.not_in_past(&known);
+        let newcomer = admission.and_then(|id| room.graph.position(&id));
+        let mut reply = Reply::default();
+        let mut bytes = 0usize;
+        let channel = room.row.channel;
+        // Operations that are sealed alike stand together.
+        let mut sealed: Vec<(Vec<EpochId>, Vec<Vec<u8>>)> = Vec::new();
+        for at in lacking {
+            let Some(op) = room.graph.ops().get(at).cloned() else { continue };
+            let under = match newcomer {
+                Some(admitted) if at == admitted || room.graph.is_before(at, admitted) => {
+                    room.epochs.behind(admitted).into_iter().collect()
+                }
+                // What came after is read as by everybody.
+                _ => match room.epochs.before_op(&room.graph, at) {
+                    Some(epoch) if room.epochs.is_anchored(&epoch) => vec![epoch],
+                    Some(epoch) => room.epochs.parts(&epoch),
+                    None => continue,
+                },
+            };
+            let under = match readable {
+                Some(epoch) => vec![epoch],
+                None => self.keyed(room, at, under),
+            };
+            let encoded = op.encode();
+            bytes += encoded.len();
+            if bytes > 2 * PAGE_BYTES {
+                reply.more = true;
+                break;
+            }
+            match sealed.last_mut() {
+                Some((of, ops)) if *of == under => ops.push(encoded),
+                _ => sealed.push((under, vec![encoded])),
+            }
+        }
+        for (under, ops) in sealed {
+            for epoch in under {
+                let (Some(keys), Some((_, lineage))) = (room.keys(&epoch), room.lineage(&epoch)) else { continue };
+                for parcel in Parcel::cut(ops.iter().cloned()) {
+                    if let Ok(item) = parcel.seal(&channel, &lineage, (epoch, &keys), slot_of(w.now), w.rng) {
+                        reply.items.push(item);
+                    }
+                }
+            }
+        }
+        reply.items.retain(|item| item.len() <= CHANNEL_FRAME_MAX);
+        Ok(reply)
+    }
+
+    /// A member that is on the other end of a connection, by what its card says.
+    pub(super) fn member_at(&self, w: &Work<'_>, room: &Room, peer: &PeerName) -> Result<Option<DeviceId>, Halt> {
+        Ok(self.askable(w, room)?.into_iter().find(|card| card.peer == peer.0).map(|card| card.device))
+    }
+
+    /// The epoch that a member names, if it may have its keys and they are here too (R-CHAN-26).
+    fn readable(room: &mut Room, epoch: EpochId, asker: DeviceId) -> Option<EpochId> {
+        let may = room.epochs.any_can_derive(&epoch, &BTreeSet::from([asker]));
+        (may && room.keys(&epoch).is_some()).then_some(epoch)
+    }
+
+    /// Where nobody was given the keys that an operation should be sealed under, they were made anew by now: what did that
+    /// was told under an older epoch (R-EPOCH-11).
+    fn keyed(&self, room: &mut Room, at: usize, under: Vec<EpochId>) -> Vec<EpochId> {
+        if room.epoch().is_none() || under.iter().any(|epoch| room.keys(epoch).is_some()) {
+            return under;
+        }
+        room.newest_epoch(at).into_iter().collect()
+    }
+
+    /// Hands keys to a device that belongs and could not open them: of the epoch in force, or of one that it may have.
+    fn hand_keys(&self, w: &mut Work<'_>, room: &mut Room, epoch: &EpochId, card: &[u8]) -> Result<Reply, Halt> {
+        let Ok(signed) = SignedCard::decode(card) else { return Ok(Reply::default()) };
+        let device: DeviceId = *signed.device();
+        let Some(info) = room.graph.device(&device).cloned() else { return Ok(Reply::default()) };
+        let Ok(claimed) = signed.verify(&info) else { return Ok(Reply::default()) };
+        let member = room.graph.standing(&claimed.account, w.now);
+        let belongs = member.is_some_and(|m| m.devices.iter().any(|d| d.id == device));
+        let held = room.epochs.any_can_derive(epoch, &BTreeSet::from([device]));
+        if !belongs || claimed.channel != room.row.channel || !(held || room.epochs.current() == Some(*epoch)) {
+            return Ok(Reply::default());
+        }
+        let (Some(keys), Some((lineage, lineage_keys))) = (room.keys(epoch), room.lineage(epoch)) else {
+            return Ok(Reply::default());
+        };
+        self.card_in(w, room, card)?;
+        if !held {
+            // Recorded first, so that everybody can compute who has which keys.
+            let act = Act::EpochGrant { device, epochs: vec![*epoch.as_bytes()] };
+            if self.act(w, room, &act).is_err() {
+                return Ok(Reply::default());
+            }
+        }
+        let op = room.graph.heads().first().copied().unwrap_or(OpId::from_bytes([0; 32]));
+        let welcome = Welcome { op, epoch: *epoch, keys, lineage, lineage_keys, cards: Vec::new() };
+        let leaf: &LeafPublic = &claimed.leaf;
+        let sealed = welcome.seal(&room.row.channel, leaf, w.rng);
+        Ok(Reply { items: sealed.into_iter().collect(), ..Reply::default() })
+    }
+
+    /// A peer came up: channels with members there are compared at once.
+    pub(in crate::app) fn member_up(&self, w: &mut Work<'_>, peer: &str) -> Result<(), Halt> {
+        for row in w.rows().group::<ChannelRow>(ChannelRow::GROUP)? {
+            if row.membership != Membership::Joined {
+                continue;
+            }
+            let cards = w.rows().group::<ChannelCard>(row.channel.as_bytes())?;
+            if cards.iter().any(|card| card.peer == peer) {
+                let soon: Timestamp = w.now.plus_millis(SOON_MS / 10);
+                w.schedule(soon, DueWhat::Channel(row.number))?;
+            }
+        }
+        Ok(())
+    }
+}
