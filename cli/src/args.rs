@@ -2,7 +2,7 @@
 
 use crate::commands::{
     amend, channel, completions, config, contact, demo, init, invite, join, listen, man, me, member, outbox, peer,
-    read, relay, role, run, send, service, session, status, why,
+    read, relay, role, run, search, send, service, session, status, why,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
@@ -78,6 +78,8 @@ pub(crate) enum Verb {
     Read(read::ReadArgs),
     /// Follow messages and events as they happen
     Listen(listen::ListenArgs),
+    /// Find messages of this device by their words
+    Search(search::SearchArgs),
     /// React to a message of a channel
     React(amend::ReactArgs),
     /// Give a message of mine in a channel other words

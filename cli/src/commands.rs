@@ -22,6 +22,7 @@ pub(crate) mod read;
 pub(crate) mod relay;
 pub(crate) mod role;
 pub(crate) mod run;
+pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod service;
 pub(crate) mod session;
@@ -66,6 +67,7 @@ pub(crate) async fn run(verb: Option<Verb>, context: &Context) -> Outcome {
         Some(Verb::Role(verb)) => role::run(verb, context).await,
         Some(Verb::Send(args)) => send::run(args, context).await,
         Some(Verb::Read(args)) => read::run(args, context).await,
+        Some(Verb::Search(args)) => search::run(args, context).await,
         Some(Verb::Listen(args)) => listen::run(args, context).await,
         Some(Verb::React(args)) => amend::react(args, context).await,
         Some(Verb::Edit(args)) => amend::edit(args, context).await,

@@ -5,7 +5,7 @@ mod channel;
 pub(crate) mod clean;
 mod contact;
 mod hint;
-mod message;
+pub(crate) mod message;
 mod node;
 mod qr;
 mod relay;

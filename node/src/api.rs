@@ -20,8 +20,8 @@ pub use backend::{Backend, MessageQuery};
 pub use client::{Client, Events, ReadRequest};
 pub use kith_protocol::limits::{INVITE_USES_MAX, NAME_MAX, TEXT_MAX};
 pub use routes::{
-    check_channel_name, check_expiry, check_name, check_permission, check_reaction, check_role_name, check_text,
-    openapi, router,
+    check_channel_name, check_expiry, check_name, check_permission, check_query, check_reaction, check_role_name,
+    check_text, openapi, router,
 };
 pub use serve::serve;
 pub use socket::{SOCKET_PATH_MAX, Socket};

@@ -227,6 +227,10 @@ pub const CHANNEL_ANSWER_MAX: usize = 256 * 1024;
 pub const SYNC_ITEMS_MAX: usize = 512;
 /// Places of a blob that one question names.
 pub const SYNC_PLACES_MAX: usize = 128;
+/// Topics in one question.
+pub const SYNC_TOPICS_MAX: usize = 64;
+/// Epochs in one question.
+pub const SYNC_EPOCHS_MAX: usize = 128;
 /// Largest message with what proves it, in bytes.
 pub const ATTESTED_MAX: usize = ENVELOPE_BUCKET_MAX + 1024;
 /// Largest proof that a device said two things at one place, in bytes: both of them.

@@ -577,14 +577,14 @@ fn c05_45_keys_are_handed_to_nobody_who_was_removed_and_a_question_said_again_gi
     for topic in topics {
         let card = mallory.card(&world, &leaf);
         for to in HONEST {
-            let ask = Ask::Keys { topic, epoch, card: card.clone() };
+            let ask = Ask::Keys { topics: vec![topic], epoch, card: card.clone() };
             assert_eq!(handed(world.ask_as(MALLORY, to, ask.encode())), Vec::<Vec<u8>>::new(), "{to}");
         }
     }
     // The card of one who belongs: the answer opens by that one's leaf key alone.
     let theirs = LeafSecret::random(honest.rng());
     let card = honest.card(&world, &theirs);
-    let ask = Ask::Keys { topic: topics[0], epoch, card };
+    let ask = Ask::Keys { topics: vec![topics[0]], epoch, card };
     let items = handed(world.ask_as(MALLORY, 0, ask.encode()));
     assert_eq!(items.len(), 1, "who belongs is answered");
     assert!(kith_protocol::channel::Welcome::open(&items[0], &channel, &leaf).is_err());

@@ -6,6 +6,7 @@ use kith_node::api::types::{
     Alert, DeliveryState, Event, EventKind, Message, MessageKind, Missing, OutboxItem, Receipt, SendReply, Time, Why,
     WhyRecipient,
 };
+use serde::Serialize;
 
 /// Writes a delivery state with its sign; the same on all surfaces. What some of several have is with those.
 pub(crate) fn state(state: DeliveryState, delivered: u32, members: u32, style: Style) -> String {
@@ -82,6 +83,23 @@ fn marks(message: &Message, style: Style) -> String {
         marks.push(format!("{} {}", clean_line(&reaction.emoji), reaction.count));
     }
     if marks.is_empty() { String::new() } else { format!("  {}", style.faint(&format!("({})", marks.join(" · ")))) }
+}
+
+/// A message that was found, with the name of the conversation it stands in.
+#[derive(Debug, Serialize)]
+pub(crate) struct Found {
+    #[serde(flatten)]
+    pub(crate) message: Message,
+    /// `#name` or `@name`; nothing where there is no name.
+    pub(crate) place: Option<String>,
+}
+
+impl Show for Found {
+    fn human(&self, style: Style) -> String {
+        let place = self.place.as_deref().map_or_else(|| self.message.conversation.to_string(), clean_line);
+        let id: String = self.message.id.to_string().chars().take(8).collect();
+        format!("{}  {}  {}", style.here(&place), self.message.human(style), style.faint(&id))
+    }
 }
 
 impl Show for Receipt {

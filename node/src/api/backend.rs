@@ -52,6 +52,13 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn joins(&self) -> impl Future<Output = Result<Vec<Join>, UserError>> + Send;
     /// Reads a conversation.
     fn messages(&self, query: MessageQuery) -> impl Future<Output = Result<Vec<Message>, UserError>> + Send;
+    /// Finds texts that contain all words of a query, in one conversation or in all: the newest that fit, oldest first.
+    fn search(
+        &self,
+        query: String,
+        conversation: Option<Conversation>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Message>, UserError>> + Send;
     /// Reads one message; `message_unknown` if there is none.
     fn message(&self, id: MessageId) -> impl Future<Output = Result<Message, UserError>> + Send;
     /// Returns the ids that begin with a lower-case base32 prefix, at most 10.

@@ -251,6 +251,26 @@ impl Client {
         self.list(&path).await
     }
 
+    /// Finds texts that contain all words of a query, oldest first.
+    ///
+    /// # Errors
+    /// See [`Client::contact`]; `usage` for a query without words.
+    pub async fn search(
+        &self,
+        query: &str,
+        with: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Vec<Message>, UserError> {
+        let mut path = format!("/v1/messages/search?query={}", connection::escape(query));
+        if let Some(with) = with {
+            path.push_str(&format!("&with={}", connection::escape(with)));
+        }
+        if let Some(limit) = limit {
+            path.push_str(&format!("&limit={limit}"));
+        }
+        self.list(&path).await
+    }
+
     /// Marks messages as read, up to one or all.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 pub use channels::check_channel_name;
 pub use contacts::check_name;
 pub use members::{check_permission, check_role_name};
-pub use messages::{check_expiry, check_reaction, check_text};
+pub use messages::{check_expiry, check_query, check_reaction, check_text};
 pub use node::openapi;
 
 /// How long a request may take before it is answered `timeout`; event streams are not bound by it.

@@ -38,8 +38,8 @@ pub(super) enum Question {
     Kept { contact: u64, place: u16 },
     /// A member for operations of a channel, by its number; the member by its place among cards.
     ChannelOps { channel: u64, at: u16 },
-    /// The same by an older topic, because the member does not know the present one.
-    ChannelOlder { channel: u64, at: u16 },
+    /// The same with this device's card, because the member does not know it.
+    ChannelCarded { channel: u64, at: u16 },
     /// A step with the mailbox of a channel; `tag` tells it from older ones.
     ChannelMailbox { mailbox: u64, tag: u16 },
     /// An item that is left in such a mailbox, by its number; the mailbox by its own.
@@ -52,8 +52,8 @@ pub(super) enum Question {
     ChannelItems { channel: u64, at: u16 },
     /// A member for an item of a rekey blob; the operation by its place.
     ChannelBlob { channel: u64, op: u16 },
-    /// A member for keys of an epoch.
-    ChannelKeys { channel: u64, at: u16 },
+    /// A member for keys of an epoch: of the one in force, or of an old one.
+    ChannelKeys { channel: u64, old: bool },
     /// Items for a member.
     ChannelPush { channel: u64, at: u16 },
     /// A member whether one is let in; the join by its number.
@@ -82,11 +82,11 @@ impl Question {
             Self::ChannelCompare { channel, at } => (9, at, channel),
             Self::ChannelItems { channel, at } => (10, at, channel),
             Self::ChannelBlob { channel, op } => (11, op, channel),
-            Self::ChannelKeys { channel, at } => (12, at, channel),
+            Self::ChannelKeys { channel, old } => (12, u16::from(old), channel),
             Self::ChannelPush { channel, at } => (13, at, channel),
             Self::Join { join, place } => (14, place, join),
             Self::JoinOps { join, place } => (15, place, join),
-            Self::ChannelOlder { channel, at } => (16, at, channel),
+            Self::ChannelCarded { channel, at } => (16, at, channel),
             Self::ChannelPast { channel, at } => (19, at, channel),
             Self::ChannelMailbox { mailbox, tag } => (17, tag, mailbox),
             Self::ChannelDeposit { deposit, mailbox } => (18, mailbox, deposit),
@@ -110,11 +110,11 @@ impl Question {
             9 => Some(Self::ChannelCompare { channel: id, at: small }),
             10 => Some(Self::ChannelItems { channel: id, at: small }),
             11 => Some(Self::ChannelBlob { channel: id, op: small }),
-            12 => Some(Self::ChannelKeys { channel: id, at: small }),
+            12 => Some(Self::ChannelKeys { channel: id, old: small == 1 }),
             13 => Some(Self::ChannelPush { channel: id, at: small }),
             14 => Some(Self::Join { join: id, place: small }),
             15 => Some(Self::JoinOps { join: id, place: small }),
-            16 => Some(Self::ChannelOlder { channel: id, at: small }),
+            16 => Some(Self::ChannelCarded { channel: id, at: small }),
             19 => Some(Self::ChannelPast { channel: id, at: small }),
             17 => Some(Self::ChannelMailbox { mailbox: id, tag: small }),
             18 => Some(Self::ChannelDeposit { deposit: id, mailbox: small }),
@@ -269,7 +269,7 @@ mod tests {
             Question::Kept { contact: 2, place: 2 },
             Question::Prove { row: 3, place: 1 },
             Question::ChannelOps { channel: 1, at: 2 },
-            Question::ChannelOlder { channel: id, at: u16::MAX },
+            Question::ChannelCarded { channel: id, at: u16::MAX },
         ] {
             assert_eq!(Question::of(question.number()), Some(question));
         }

@@ -9,9 +9,9 @@ use kith_protocol::{
 use kith_store::{
     Damage, Error, Range, RawRows, Rows,
     table::{
-        AccountDevices, Cargo, ChannelCard, ChannelMarks, ChannelSaid, Contact, ContactState, Counters, Deliveries,
-        Device, Event, KnownRelay, Message, MessageRef, Outbox, OwnProfile, OwnRelay, Place, PlaceHead, Progress,
-        RelayStanding,
+        AccountDevices, Cargo, ChannelCard, ChannelMarks, ChannelRow, ChannelSaid, Contact, ContactState, Counters,
+        Deliveries, Device, Event, KnownRelay, Message, MessageRef, Outbox, OwnProfile, OwnRelay, Place, PlaceHead,
+        Progress, RelayStanding,
     },
 };
 
@@ -277,6 +277,55 @@ pub fn messages(
         Some(reader) => reader.with_gaps(shown, before.is_none(), &own),
         None => Ok(shown),
     }
+}
+
+/// How many rows a search reads at once.
+const SEARCH_PAGE: usize = 512;
+
+/// Finds texts that contain all words of a query, in any case: the newest that fit, oldest first; in one conversation or in
+/// all. Every message that is searched is opened, so that a search takes as long as reading them.
+pub fn search(
+    rows: &dyn RawRows,
+    query: &str,
+    conversation: Option<&types::Conversation>,
+    limit: usize,
+) -> Result<Vec<types::Message>, Error> {
+    let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
+    let places = match conversation {
+        Some(conversation) => vec![place(conversation)],
+        None => {
+            let people = rows.every::<Contact>()?.into_iter().map(|c| Place::Person(c.account));
+            let channels = rows.group::<ChannelRow>(ChannelRow::GROUP)?;
+            people.chain(channels.into_iter().map(|row| Place::Channel(*row.channel.as_bytes()))).collect()
+        }
+    };
+    let fits = |m: &Message| {
+        let text = matches!(m.kind, TEXT | EDITED).then(|| String::from_utf8_lossy(&m.body).to_lowercase());
+        text.is_some_and(|text| words.iter().all(|word| text.contains(word)))
+    };
+    let own = profile(rows)?;
+    let mut found: Vec<Message> = Vec::new();
+    for place in places {
+        let (mut here, mut range) = (Vec::new(), Range::all());
+        loop {
+            let page = rows.rows::<Message>(&place.group(), &range.clone().backward(), SEARCH_PAGE)?;
+            let Some(last) = page.last().filter(|_| page.len() == SEARCH_PAGE) else {
+                here.extend(page.into_iter().filter(fits));
+                break;
+            };
+            range = Range::all().before(&Message::order_of(last.order, &last.id));
+            here.extend(page.into_iter().filter(fits));
+            if here.len() >= limit {
+                break;
+            }
+        }
+        here.truncate(limit);
+        found.append(&mut here);
+    }
+    found.sort_by_key(|m| (std::cmp::Reverse(m.stored_at), m.id));
+    found.truncate(limit);
+    found.reverse();
+    found.iter().map(|m| shown(rows, reader(rows, &m.place).as_ref(), m, &own)).collect()
 }
 
 /// One message by id.

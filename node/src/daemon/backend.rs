@@ -9,7 +9,7 @@ use crate::{
         Backend, MessageQuery,
         error::{Code, UserError},
         types::{
-            Channel, ChannelInvite, ChannelState, Check, ConfigView, Contact, DhtStatus, EventPage, Join,
+            Channel, ChannelInvite, ChannelState, Check, ConfigView, Contact, Conversation, DhtStatus, EventPage, Join,
             JoinRequestInfo, Me, Member, MemberWord, Message, NewInvite, OutboxItem, Peer, Ping, Relay, RelayCard,
             RelayInvite, RelayMember, RelayStats, RelayStatus, RoleInfo, Status, StorageState, TransportCounts, Why,
         },
@@ -159,6 +159,15 @@ impl Backend for Daemon {
 
     async fn messages(&self, q: MessageQuery) -> Result<Vec<Message>, UserError> {
         self.read(move |rows| query::messages(rows, &q.conversation, q.before, q.since, q.limit)).await
+    }
+
+    async fn search(
+        &self,
+        query: String,
+        conversation: Option<Conversation>,
+        limit: usize,
+    ) -> Result<Vec<Message>, UserError> {
+        self.read(move |rows| query::search(rows, &query, conversation.as_ref(), limit)).await
     }
 
     async fn channels(&self) -> Result<Vec<Channel>, UserError> {

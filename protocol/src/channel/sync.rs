@@ -5,7 +5,7 @@ use super::{EpochId, OpId};
 use crate::{
     limits::{
         CARD_MAX, CHANNEL_ANSWER_MAX, CHANNEL_FRAME_MAX, CHANNEL_PARENTS_MAX, CHANNEL_REQUEST_MAX, JOIN_REQUEST_MAX,
-        SYNC_ITEMS_MAX, SYNC_PLACES_MAX,
+        SYNC_EPOCHS_MAX, SYNC_ITEMS_MAX, SYNC_PLACES_MAX, SYNC_TOPICS_MAX,
     },
     proto::channel_sync as proto,
     wire::{self, at_most, fixed},
@@ -42,19 +42,21 @@ pub enum Ask {
     },
     /// Wants the operations that it lacks.
     Ops {
-        /// Which topic.
-        topic: Topic,
+        /// The topics by which the asker knows the channel: one that is known suffices, as in what follows.
+        topics: Vec<Topic>,
         /// The last operations that it has, in order.
         heads: Vec<OpId>,
         /// Of a newcomer: the operation that let it in; it is given all before that.
         admission: Option<OpId>,
-        /// The newest epoch of those that it has keys of.
-        epoch: Option<EpochId>,
+        /// Epochs that it has keys of, the newest first.
+        epochs: Vec<EpochId>,
+        /// The asker's card, for who does not know it.
+        card: Option<Vec<u8>>,
     },
     /// Wants items of a rekey blob.
     Blob {
-        /// Which topic.
-        topic: Topic,
+        /// The topics by which the asker knows the channel.
+        topics: Vec<Topic>,
         /// The operation that made the keys anew.
         op: OpId,
         /// Which places.
@@ -62,8 +64,8 @@ pub enum Ask {
     },
     /// Wants the keys of an epoch that it belongs to and cannot open.
     Keys {
-        /// Which topic.
-        topic: Topic,
+        /// The topics by which the asker knows the channel.
+        topics: Vec<Topic>,
         /// Which epoch.
         epoch: EpochId,
         /// The asker's card.
@@ -97,27 +99,28 @@ impl Ask {
             Self::Items { topic, ids: wanted } => {
                 (3, wire::encode(&proto::AskItems { topic: topic.to_vec(), ids: ids(wanted) }))
             }
-            Self::Ops { topic, heads, admission, epoch } => (
+            Self::Ops { topics, heads, admission, epochs, card } => (
                 4,
                 wire::encode(&proto::AskOps {
-                    topic: topic.to_vec(),
+                    topics: ids(topics),
                     heads: heads.iter().map(|h| h.as_bytes().to_vec()).collect(),
                     admission: admission.map(|a| a.as_bytes().to_vec()).unwrap_or_default(),
-                    epoch: epoch.map(|e| e.as_bytes().to_vec()).unwrap_or_default(),
+                    epochs: epochs.iter().map(|e| e.as_bytes().to_vec()).collect(),
+                    card: card.clone().unwrap_or_default(),
                 }),
             ),
-            Self::Blob { topic, op, places } => (
+            Self::Blob { topics, op, places } => (
                 5,
                 wire::encode(&proto::AskBlob {
-                    topic: topic.to_vec(),
+                    topics: ids(topics),
                     op: op.as_bytes().to_vec(),
                     places: places.clone(),
                 }),
             ),
-            Self::Keys { topic, epoch, card } => (
+            Self::Keys { topics, epoch, card } => (
                 7,
                 wire::encode(&proto::AskKeys {
-                    topic: topic.to_vec(),
+                    topics: ids(topics),
                     epoch: epoch.as_bytes().to_vec(),
                     card: card.clone(),
                 }),
@@ -161,16 +164,16 @@ impl Ask {
                     [] => None,
                     id => Some(OpId::from_bytes(fixed(id)?)),
                 };
-                let epoch = match ask.epoch.as_slice() {
-                    [] => None,
-                    id => Some(EpochId::from_bytes(fixed(id)?)),
-                };
-                Self::Ops { topic: fixed(&ask.topic)?, heads, admission, epoch }
+                at_most(&ask.epochs, SYNC_EPOCHS_MAX)?;
+                let epochs = ask.epochs.iter().map(|e| fixed(e).map(EpochId::from_bytes)).collect::<Result<_, _>>()?;
+                let card = Some(card(ask.card)?).filter(|card| !card.is_empty());
+                Self::Ops { topics: topics(&ask.topics)?, heads, admission, epochs, card }
             }
             5 => {
                 let ask: proto::AskBlob = wire::decode(body, MAX)?;
                 at_most(&ask.places, SYNC_PLACES_MAX)?;
-                Self::Blob { topic: fixed(&ask.topic)?, op: OpId::from_bytes(fixed(&ask.op)?), places: ask.places }
+                let op = OpId::from_bytes(fixed(&ask.op)?);
+                Self::Blob { topics: topics(&ask.topics)?, op, places: ask.places }
             }
             6 => {
                 let ask: proto::AskJoin = wire::decode(body, MAX)?;
@@ -181,10 +184,8 @@ impl Ask {
             }
             7 => {
                 let ask: proto::AskKeys = wire::decode(body, MAX)?;
-                if ask.card.len() > CARD_MAX {
-                    return Err(wire::Error::TooLarge { max: CARD_MAX });
-                }
-                Self::Keys { topic: fixed(&ask.topic)?, epoch: EpochId::from_bytes(fixed(&ask.epoch)?), card: ask.card }
+                let epoch = EpochId::from_bytes(fixed(&ask.epoch)?);
+                Self::Keys { topics: topics(&ask.topics)?, epoch, card: card(ask.card)? }
             }
             8 => {
                 let ask: proto::AskHistory = wire::decode(body, MAX)?;
@@ -193,6 +194,15 @@ impl Ask {
             other => return Err(wire::Error::Unknown(other)),
         })
     }
+}
+
+fn topics(list: &[Vec<u8>]) -> Result<Vec<Topic>, wire::Error> {
+    at_most(list, SYNC_TOPICS_MAX)?;
+    list.iter().map(|topic| fixed(topic)).collect()
+}
+
+fn card(bytes: Vec<u8>) -> Result<Vec<u8>, wire::Error> {
+    if bytes.len() > CARD_MAX { Err(wire::Error::TooLarge { max: CARD_MAX }) } else { Ok(bytes) }
 }
 
 fn items(list: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, wire::Error> {
@@ -212,7 +222,7 @@ pub struct Reply {
     pub items: Vec<Vec<u8>>,
     /// Whether there is more than fitted.
     pub more: bool,
-    /// Whether the topic is not known, so that another one may help.
+    /// Whether no topic is known, or operations were asked for by somebody whose card is not known.
     pub unknown: bool,
 }
 
@@ -234,6 +244,10 @@ impl Reply {
 mod tests {
     use super::*;
 
+    fn ops(topics: Vec<Topic>, heads: Vec<OpId>) -> Ask {
+        Ask::Ops { topics, heads, admission: None, epochs: vec![], card: None }
+    }
+
     #[test]
     fn r_chan_23_questions_and_answers_have_one_spelling_and_bounds() {
         let topic = [1; 32];
@@ -241,13 +255,18 @@ mod tests {
             Ask::Push { topic, items: vec![vec![1; 9], vec![2; 9]] },
             Ask::Reconcile { topic, message: vec![3; 9] },
             Ask::Items { topic, ids: vec![[4; 32]] },
-            Ask::Ops { topic, heads: vec![OpId::from_bytes([5; 32])], admission: None, epoch: None },
-            Ask::Ops { topic, heads: vec![], admission: Some(OpId::from_bytes([6; 32])), epoch: None },
-            Ask::Ops { topic, heads: vec![], admission: None, epoch: Some(EpochId::from_bytes([7; 32])) },
-            Ask::Blob { topic, op: OpId::from_bytes([7; 32]), places: vec![0, 9] },
+            ops(vec![topic, [2; 32]], vec![OpId::from_bytes([5; 32])]),
+            Ask::Ops {
+                topics: vec![topic],
+                heads: vec![],
+                admission: Some(OpId::from_bytes([6; 32])),
+                epochs: vec![EpochId::from_bytes([7; 32]), EpochId::from_bytes([6; 32])],
+                card: Some(vec![1; 99]),
+            },
+            Ask::Blob { topics: vec![topic], op: OpId::from_bytes([7; 32]), places: vec![0, 9] },
             Ask::Join { request: vec![8; 99] },
             Ask::History { topic, before: 77 },
-            Ask::Keys { topic, epoch: EpochId::from_bytes([9; 32]), card: vec![1; 99] },
+            Ask::Keys { topics: vec![topic], epoch: EpochId::from_bytes([9; 32]), card: vec![1; 99] },
         ] {
             let bytes = ask.encode();
             assert_eq!(Ask::decode(&bytes), Ok(ask.clone()), "{ask:?}");
@@ -259,13 +278,14 @@ mod tests {
         assert_eq!(Ask::decode(&many.encode()), Err(wire::Error::TooMany { max: SYNC_ITEMS_MAX }));
         let long = Ask::Push { topic, items: vec![vec![0; CHANNEL_FRAME_MAX + 1]] };
         assert_eq!(Ask::decode(&long.encode()), Err(wire::Error::TooLarge { max: CHANNEL_FRAME_MAX }));
-        let unsorted = Ask::Ops {
-            topic,
-            heads: vec![OpId::from_bytes([5; 32]), OpId::from_bytes([4; 32])],
-            admission: None,
-            epoch: None,
-        };
+        let unsorted = ops(vec![topic], vec![OpId::from_bytes([5; 32]), OpId::from_bytes([4; 32])]);
         assert_eq!(Ask::decode(&unsorted.encode()), Err(wire::Error::NotCanonical));
+        let topics = ops(vec![topic; SYNC_TOPICS_MAX + 1], vec![]);
+        assert_eq!(Ask::decode(&topics.encode()), Err(wire::Error::TooMany { max: SYNC_TOPICS_MAX }));
+        let Ask::Ops { topics, heads, admission, card, .. } = ops(vec![topic], vec![]) else { unreachable!() };
+        let epochs = vec![EpochId::from_bytes([7; 32]); SYNC_EPOCHS_MAX + 1];
+        let epochs = Ask::Ops { topics, heads, admission, epochs, card };
+        assert_eq!(Ask::decode(&epochs.encode()), Err(wire::Error::TooMany { max: SYNC_EPOCHS_MAX }));
         let reply = Reply { message: vec![1], items: vec![vec![2; 5]], more: true, unknown: false };
         assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
         let unknown = Reply { unknown: true, ..Reply::default() };

@@ -23,6 +23,9 @@ const LIMIT_DEFAULT: usize = 50;
 /// How many messages are read at most at once; older ones by `before`.
 const LIMIT_MAX: usize = 1000;
 
+/// Length of the words of a search in bytes.
+const QUERY_MAX: usize = 1_024;
+
 /// After how many milliseconds a message may disappear: a second to a year.
 const EXPIRY_MS: std::ops::RangeInclusive<u64> = 1_000..=365 * 86_400_000;
 
@@ -30,6 +33,7 @@ pub(super) fn routes<B: Backend>() -> Router<Shared<B>> {
     Router::new()
         .route("/v1/messages", get(read::<B>).post(send::<B>))
         .route("/v1/messages/read", post(mark_read::<B>))
+        .route("/v1/messages/search", get(search::<B>))
         .route("/v1/messages/{id}", get(show::<B>).patch(edit::<B>).delete(delete::<B>))
         .route("/v1/messages/{id}/reactions", post(react::<B>))
         .route("/v1/messages/{id}/pin", post(pin::<B>))
@@ -147,6 +151,48 @@ pub(super) async fn read<B: Backend>(
     let limit = params.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let since = params.since.map(|t| t.0);
     list(shared.backend.messages(MessageQuery { conversation, before: params.before, since, limit }).await?)
+}
+
+/// What to search for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SearchParams {
+    /// Words that a text must contain, all of them, in any case.
+    query: String,
+    /// In which conversation: `@name`, `#name`, an id, or a prefix; in all without.
+    #[serde(default)]
+    with: Option<String>,
+    /// At most so many, 1 to 1000.
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// Searches this device's messages: the newest texts that fit, oldest first. Nothing leaves the machine.
+#[utoipa::path(get, path = "/v1/messages/search", params(SearchParams),
+    responses((status = 200, body = Items<Message>), (status = "default", body = ErrorBody)))]
+pub(super) async fn search<B: Backend>(
+    State(shared): State<Shared<B>>,
+    Params(SearchParams { query, with, limit }): Params<SearchParams>,
+) -> ListAnswer<Message> {
+    check_query(&query)?;
+    let conversation = match with {
+        Some(with) => Some(shared.conversation_or_removed(&with).await?),
+        None => None,
+    };
+    list(shared.backend.search(query, conversation, limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)).await?)
+}
+
+/// Refuses words that cannot be searched for.
+///
+/// # Errors
+/// `usage` if there are none or too many.
+pub fn check_query(query: &str) -> Result<(), UserError> {
+    if query.trim().is_empty() || query.len() > QUERY_MAX {
+        let message = format!("a search is for words, of at most {QUERY_MAX} bytes together");
+        return Err(UserError::new(Code::Usage, message).hint("kith search 'some words'"));
+    }
+    Ok(())
 }
 
 /// Marks messages as read.

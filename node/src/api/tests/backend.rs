@@ -36,6 +36,7 @@ pub(super) struct State {
     pub(super) contacts: Vec<Contact>,
     pub(super) messages: Vec<Message>,
     pub(super) queries: Vec<MessageQuery>,
+    pub(super) searches: Vec<(String, Option<Conversation>, usize)>,
     pub(super) channels: Vec<Channel>,
     pub(super) joins: Vec<Join>,
     replies: BTreeMap<String, (Command, Outcome)>,
@@ -392,6 +393,12 @@ impl Backend for Memory {
         let found = state.messages.iter().skip(skip).cloned().collect();
         state.queries.push(query);
         Ok(found)
+    }
+
+    async fn search(&self, query: String, with: Option<Conversation>, limit: usize) -> Result<Vec<Message>, UserError> {
+        let mut state = self.state.lock().unwrap();
+        state.searches.push((query.clone(), with, limit));
+        Ok(state.messages.iter().filter(|m| m.body.contains(&query)).take(limit).cloned().collect())
     }
 
     async fn message(&self, id: MessageId) -> Result<Message, UserError> {

@@ -474,14 +474,17 @@ impl App {
         room.row.since_fresh = 0;
         w.effects().net.push(NetCommand::ChannelFollow { topic: lineage.topic(), keys: vec![lineage.gate()] });
         self.settle_topic(w, room)?;
+        if let Some(row) = w.get::<TopicRow>(&TopicRow::key_of(&lineage.topic()))? {
+            w.put(&TopicRow { replaced: None, ..row })?;
+        }
         self.mailboxes_follow(w, room)
     }
 
     /// Leaves topics whose lineage was replaced long enough ago.
-    pub(super) fn leave_old_topics(&self, w: &mut Work<'_>, channel: &ChannelId) -> Result<(), Halt> {
+    pub(super) fn leave_old_topics(&self, w: &mut Work<'_>, channel: &ChannelRow) -> Result<(), Halt> {
         for row in w.rows().group::<TopicRow>(TopicRow::GROUP)? {
             let old = row.replaced.is_some_and(|at| w.now.millis_since(at) >= OLD_TOPIC_MS);
-            if row.channel == *channel && old {
+            if row.channel == channel.channel && row.topic != channel.topic && old {
                 w.effects().net.push(NetCommand::ChannelLeave { topic: row.topic });
             }
         }

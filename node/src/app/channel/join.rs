@@ -409,7 +409,8 @@ impl App {
             }
             None => Vec::new(),
         };
-        let ask = Ask::Ops { topic: *topic, heads, admission: Some(OpId::from_bytes(*op)), epoch: None }.encode();
+        let (topics, admission) = (vec![*topic], Some(OpId::from_bytes(*op)));
+        let ask = Ask::Ops { topics, heads, admission, epochs: Vec::new(), card: None }.encode();
         for (place, (peer, addresses)) in row.peers.iter().enumerate() {
             w.effects().net.push(NetCommand::AskMember {
                 ask: Question::JoinOps { join: row.number, place: place as u16 }.number(),

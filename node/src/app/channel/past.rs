@@ -66,7 +66,7 @@ impl App {
         if begun && w.now.millis_since(past.asked_at) < PAST_AGAIN_MS {
             return Ok(());
         }
-        let Some((at, _)) = self.next_peer(w, room)? else { return Ok(()) };
+        let Some((at, _)) = self.any_peer(w, room)? else { return Ok(()) };
         room.row.past = Some(Past { before: u64::MAX, asked_at: w.now, ..past });
         self.ask_past(w, room, at)
     }
@@ -95,12 +95,10 @@ impl App {
             return self.ask_past(w, room, at);
         }
         let givers = past.givers.saturating_add(1);
-        let enough = usize::from(givers) >= self.askable(w, room)?.len().min(usize::from(GIVERS));
+        let others = u16::try_from(self.askable(w, room)?.len()).unwrap_or(u16::MAX);
+        let enough = u16::from(givers) >= others.min(u16::from(GIVERS));
         room.row.past = (!enough).then_some(Past { before: u64::MAX, asked_at: w.now, givers });
-        match self.next_peer(w, room)? {
-            Some((at, _)) if !enough => self.ask_past(w, room, at),
-            _ => Ok(()),
-        }
+        if enough { Ok(()) } else { self.ask_past(w, room, at.wrapping_add(1) % others.max(1)) }
     }
 
     /// Takes in one message from before.

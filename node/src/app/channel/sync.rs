@@ -20,13 +20,14 @@ use kith_protocol::{
         sync::{Ask, Reply},
     },
     crypto::{Secret, kdf::sha256},
-    limits::{CHANNEL_FRAME_MAX, SYNC_ITEMS_MAX},
+    limits::{CHANNEL_FRAME_MAX, SYNC_EPOCHS_MAX, SYNC_ITEMS_MAX, SYNC_TOPICS_MAX},
 };
 use kith_store::table::{
     ChannelBlobItem, ChannelCard, ChannelItem, ChannelItemBytes, ChannelLeaf, ChannelRow, ChannelUnread, DueWhat,
     Membership, TopicRow,
 };
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
+use rand_core::Rng as _;
 use std::collections::BTreeSet;
 
 /// Milliseconds between two comparisons when nothing happens.
@@ -41,16 +42,26 @@ const ITEMS_AT_ONCE: usize = 128;
 const COMPARE_BYTES: u64 = 48 * 1024;
 /// Items that wait for operations or keys, in one channel.
 const WAITING_MAX: usize = 4_096;
-/// Old topics that are compared beside the present one.
+/// Milliseconds that a topic is compared each time after another took its place.
+const LATE_TOPIC_MS: u64 = 3_600_000;
+/// Topics older than that which are compared each time; which ones is drawn.
 const OLD_TOPICS: usize = 4;
-/// Old topics by which a member is asked for operations that does not know the present one.
-const OLDER_ASKED: usize = 16;
 /// Rekeys whose keys are asked for at once.
 const KEYS_AT_ONCE: usize = 8;
+/// Every how many times, on average, that its author is asked for keys somebody else is asked too.
+const AUTHOR_AWAY: u64 = 4;
 /// Operations whose epochs are derived when keys come.
 const FOLLOWING: usize = 256;
 /// Milliseconds that items of an old topic are compared.
 const OLD_ITEMS_MS: u64 = 30 * 86_400_000;
+
+/// At most `max` of a list: the first half of them, and of all that follow some at even distances.
+fn thinned<T: Copy>(list: Vec<T>, max: usize) -> Vec<T> {
+    let Some((first, rest)) = list.split_at_checked(max / 2).filter(|_| list.len() > max) else { return list };
+    let places = max - first.len();
+    let even = (1..=places).filter_map(|n| rest.get(n * rest.len() / places - 1));
+    first.iter().chain(even).copied().collect()
+}
 
 /// A member's device that can be asked.
 pub(super) struct Whom {
@@ -63,7 +74,7 @@ impl App {
     pub(in crate::app) fn channel_due(&self, w: &mut Work<'_>, number: u64) -> Result<(), Halt> {
         let Some(channel) = self.channel_numbered(w, number)? else { return Ok(()) };
         let Some(mut room) = self.joined(w, &channel)? else { return Ok(()) };
-        self.leave_old_topics(w, &channel)?;
+        self.leave_old_topics(w, &room.row)?;
         let profile = self.profile(w)?;
         let mine = w.get::<ChannelCard>(&ChannelCard::key_of(&channel, &self.me.device))?;
         let same = mine.as_ref().is_some_and(|card| {
@@ -91,8 +102,8 @@ impl App {
         self.close(w, room)
     }
 
-    /// The next member to ask; each in turn.
-    pub(super) fn next_peer(&self, w: &Work<'_>, room: &mut Room) -> Result<Option<(u16, Whom)>, Halt> {
+    /// The next member to compare with; each in turn.
+    fn next_peer(&self, w: &Work<'_>, room: &mut Room) -> Result<Option<(u16, Whom)>, Halt> {
         let cards = self.askable(w, room)?;
         let row = &mut room.row;
         if cards.is_empty() {
@@ -126,19 +137,32 @@ impl App {
         });
     }
 
-    /// The question for the operations that are not here.
-    fn wants_ops(room: &mut Room, topic: [u8; 32]) -> Ask {
-        let epoch = room.newest_epoch(room.graph.ops().len());
-        Ask::Ops { topic, heads: room.graph.front(), admission: None, epoch }
+    /// The question for the operations that are not here. Changes on both sides of a partition lead to topics and epochs of
+    /// their own: those from before are known to both.
+    fn wants_ops(&self, w: &Work<'_>, room: &mut Room, card: Option<Vec<u8>>) -> Result<Ask, Halt> {
+        let mut epochs: Vec<EpochId> = room.newest_epoch(room.graph.ops().len()).into_iter().collect();
+        let mut named: BTreeSet<EpochId> = epochs.iter().copied().collect();
+        for epoch in (0..room.graph.ops().len()).rev().filter_map(|at| room.epochs.behind(at)) {
+            if room.ring.get(&epoch).is_some() && named.insert(epoch) {
+                epochs.push(epoch);
+            }
+        }
+        let (topics, epochs) = (self.known_by(w, &room.row)?, thinned(epochs, SYNC_EPOCHS_MAX));
+        Ok(Ask::Ops { topics, heads: room.graph.front(), admission: None, epochs, card })
+    }
+
+    /// The topics by which this device knows a channel.
+    fn known_by(&self, w: &Work<'_>, row: &ChannelRow) -> Result<Vec<[u8; 32]>, Halt> {
+        Ok(thinned(self.topics(w, row)?.into_iter().map(|t| t.topic).collect(), SYNC_TOPICS_MAX))
     }
 
     /// Compares operations and items with the next member.
     pub(super) fn compare(&self, w: &mut Work<'_>, room: &mut Room) -> Result<(), Halt> {
         let Some((at, whom)) = self.next_peer(w, room)? else { return Ok(()) };
-        let (number, topic) = (room.row.number, room.row.topic);
-        let ask = Self::wants_ops(room, topic);
+        let number = room.row.number;
+        let ask = self.wants_ops(w, room, None)?;
         self.ask_member(w, Question::ChannelOps { channel: number, at }, &whom, &ask);
-        for t in self.topics(w, &room.row)?.into_iter().take(1 + OLD_TOPICS) {
+        for t in self.compared_now(w, &room.row)? {
             let mut state = self.comparison(w, &t.topic)?;
             if let Ok(message) = state.initiate() {
                 let ask = Ask::Reconcile { topic: t.topic, message };
@@ -157,6 +181,20 @@ impl App {
         });
         topics.sort_by_key(|t| (t.topic != row.topic, std::cmp::Reverse(t.replaced)));
         Ok(topics)
+    }
+
+    /// Which topics a comparison is about: the present one, whatever it replaced lately, and some of the older ones.
+    fn compared_now(&self, w: &mut Work<'_>, row: &ChannelRow) -> Result<Vec<TopicRow>, Halt> {
+        let (mut now, mut old): (Vec<_>, Vec<_>) = self
+            .topics(w, row)?
+            .into_iter()
+            .partition(|t| t.topic == row.topic || t.replaced.is_some_and(|at| w.now.millis_since(at) < LATE_TOPIC_MS));
+        if !old.is_empty() {
+            let first = (w.rng.next_u64() % old.len() as u64) as usize;
+            old.rotate_left(first);
+            now.extend(old.into_iter().take(OLD_TOPICS));
+        }
+        Ok(now)
     }
 
     /// The topic under which an operation was sent: who knows the operation knows it, unless they came later.
@@ -360,37 +398,89 @@ impl App {
                 None => {}
             }
         }
-        let (mut topic, mut wanted) = (room.row.topic, lacks.then_some(current));
+        let topics = self.known_by(w, &room.row)?;
+        let mut wanted: Vec<EpochId> = Vec::new();
         for at in fresh.into_iter().rev().take(KEYS_AT_ONCE) {
-            // On two sides of a partition the topics in force differ: what came before is known to both.
-            topic = Self::topic_of(room, at);
             let Some(op) = room.graph.ops().get(at).cloned() else { continue };
             let Some(place) = room.graph.sealed_place(at, &self.me.device) else { continue };
-            if w.get::<ChannelBlobItem>(&ChannelBlobItem::key_of(op.id().as_bytes(), place))?.is_some() {
-                // It was sealed to a key that this device does not have: somebody else may hand it over.
-                wanted = wanted.or(room.epochs.behind(at));
-                continue;
-            }
             let author = w.get::<ChannelCard>(&ChannelCard::key_of(&room.row.channel, &op.device()))?;
-            let whom = match author {
-                Some(card) => Some(Whom { peer: card.peer, addresses: card.addresses }),
-                None => self.next_peer(w, room)?.map(|(_, whom)| whom),
-            };
-            if let Some(whom) = whom {
-                let ask = Ask::Blob { topic, op: op.id(), places: vec![place] };
+            let key = ChannelBlobItem::key_of(op.id().as_bytes(), place);
+            let mut others = author.is_none() || w.get::<ChannelBlobItem>(&key)?.is_some();
+            if let Some(card) = author.filter(|_| !others) {
+                let whom = Whom { peer: card.peer, addresses: card.addresses };
+                let ask = Ask::Blob { topics: topics.clone(), op: op.id(), places: vec![place] };
                 let question = Question::ChannelBlob { channel: room.row.number, op: at as u16 };
                 self.ask_member(w, question, &whom, &ask);
+                let topic = Self::topic_of(room, at);
+                self.read_mailboxes_again(w, &room.row.channel, &topic)?;
+                // Its author may be away for long.
+                others = w.rng.next_u64().is_multiple_of(AUTHOR_AWAY);
             }
-            self.read_mailboxes_again(w, &room.row.channel, &topic)?;
+            // Or the item is sealed to a key that this device does not have, because its author did not know its card.
+            wanted.extend(room.epochs.behind(at).filter(|_| others));
         }
-        // Whoever has the keys may hand them over: the author may be gone.
-        if let Some(epoch) = wanted
-            && let (Some((at, whom)), Some(card)) = (self.next_peer(w, room)?, self.own_card(w, &mut room.row)?)
-        {
-            let ask = Ask::Keys { topic, epoch, card };
-            self.ask_member(w, Question::ChannelKeys { channel: room.row.number, at }, &whom, &ask);
+        wanted.extend(self.lacking(w, room)?.into_iter().take(KEYS_AT_ONCE));
+        if lacks && !wanted.contains(&current) {
+            wanted.push(current);
+        }
+        for epoch in wanted {
+            let (Some((_, whom)), Some(card)) = (self.holder(w, room, &epoch)?, self.own_card(w, &mut room.row)?)
+            else {
+                continue;
+            };
+            let question = Question::ChannelKeys { channel: room.row.number, old: epoch != current };
+            self.ask_member(w, question, &whom, &Ask::Keys { topics: topics.clone(), epoch, card });
         }
         Ok(())
+    }
+
+    /// Epochs that something which waits may be sealed under, whose keys are not here although this device was meant to have
+    /// them, from the newest on: those that no other one of them leads to.
+    fn lacking(&self, w: &Work<'_>, room: &Room) -> Result<Vec<EpochId>, Halt> {
+        if w.rows().group::<ChannelUnread>(room.row.channel.as_bytes())?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let me = BTreeSet::from([self.me.device]);
+        let behind = (0..room.graph.ops().len()).rev().take(FOLLOWING).filter_map(|at| room.epochs.behind(at));
+        let mut lacking: Vec<EpochId> = Vec::new();
+        for epoch in behind {
+            if room.ring.get(&epoch).is_none() && !lacking.contains(&epoch) && room.epochs.any_can_derive(&epoch, &me) {
+                lacking.push(epoch);
+            }
+        }
+        let origin = |id: &EpochId| room.epochs.get(id).map(|epoch| epoch.origin.clone());
+        let first = lacking.iter().filter(|id| match origin(id) {
+            Some(Origin::Derived(parent, _)) => !lacking.contains(&parent),
+            Some(Origin::Merged(parts)) => !parts.iter().any(|part| lacking.contains(part)),
+            // What was sealed to this device is asked of who made it.
+            Some(Origin::Fresh(_)) | None => false,
+        });
+        Ok(first.copied().collect())
+    }
+
+    /// Draws a member that was given an epoch's keys; any member where none of them can be asked.
+    fn holder(&self, w: &mut Work<'_>, room: &Room, epoch: &EpochId) -> Result<Option<(u16, Whom)>, Halt> {
+        let holders = room.epochs.holders(epoch);
+        let cards = self.askable(w, room)?;
+        let mut places: Vec<usize> = (0..cards.len()).collect();
+        if cards.iter().any(|card| holders.contains(&card.device)) {
+            places.retain(|at| cards.get(*at).is_some_and(|card| holders.contains(&card.device)));
+        }
+        self.drawn(w, cards, &places)
+    }
+
+    /// Draws a member that can be asked.
+    pub(super) fn any_peer(&self, w: &mut Work<'_>, room: &Room) -> Result<Option<(u16, Whom)>, Halt> {
+        let cards = self.askable(w, room)?;
+        let places: Vec<usize> = (0..cards.len()).collect();
+        self.drawn(w, cards, &places)
+    }
+
+    fn drawn(&self, w: &mut Work<'_>, cards: Vec<ChannelCard>, places: &[usize]) -> Result<Option<(u16, Whom)>, Halt> {
+        let drawn = w.rng.next_u64() % (places.len() as u64).max(1);
+        let Some(at) = places.get(drawn as usize).copied() else { return Ok(None) };
+        let whom = cards.into_iter().nth(at).map(|card| Whom { peer: card.peer, addresses: card.addresses });
+        Ok(whom.map(|whom| (u16::try_from(at).unwrap_or(0), whom)))
     }
 
     /// Whether an operation made keys that were sealed to this device.
@@ -408,7 +498,7 @@ impl App {
     ) -> Result<(), Halt> {
         let (Question::ChannelOps { channel, .. }
         | Question::ChannelPast { channel, .. }
-        | Question::ChannelOlder { channel, .. }
+        | Question::ChannelCarded { channel, .. }
         | Question::ChannelCompare { channel, .. }
         | Question::ChannelItems { channel, .. }
         | Question::ChannelBlob { channel, .. }
@@ -422,8 +512,8 @@ impl App {
         let Some(id) = self.channel_numbered(w, channel)? else { return Ok(()) };
         let Some(mut room) = self.joined(w, &id)? else { return Ok(()) };
         match question {
-            Question::ChannelOps { at, .. } if reply.unknown => self.ask_by_older(w, &mut room, at)?,
-            Question::ChannelOps { at, .. } | Question::ChannelOlder { at, .. } => {
+            Question::ChannelOps { at, .. } if reply.unknown => self.ask_with_card(w, &mut room, at)?,
+            Question::ChannelOps { at, .. } | Question::ChannelCarded { at, .. } => {
                 self.ops_came(w, &mut room, at, &reply)?;
             }
             Question::ChannelCompare { at, .. } => self.compared(w, &mut room, at, &reply)?,
@@ -444,21 +534,18 @@ impl App {
             }
             Question::ChannelBlob { op, .. } => self.blob_came(w, &mut room, op, &reply)?,
             Question::ChannelPast { at, .. } => self.past_came(w, &mut room, at, &reply)?,
-            Question::ChannelKeys { .. } => self.keys_came(w, &mut room, &reply)?,
+            Question::ChannelKeys { old, .. } => self.keys_came(w, &mut room, &reply, old)?,
             _ => {}
         }
         self.settle(w, &mut room)?;
         self.close(w, room)
     }
 
-    /// Asks a member for operations that does not know the topic in force: it was away, or changes on both sides of a
-    /// partition led to topics of their own.
-    fn ask_by_older(&self, w: &mut Work<'_>, room: &mut Room, at: u16) -> Result<(), Halt> {
-        let Some(whom) = self.whom(w, room, at)? else { return Ok(()) };
-        for older in self.topics(w, &room.row)?.into_iter().skip(1).take(OLDER_ASKED) {
-            let ask = Self::wants_ops(room, older.topic);
-            self.ask_member(w, Question::ChannelOlder { channel: room.row.number, at }, &whom, &ask);
-        }
+    /// Asks a member for operations that does not know this device's card.
+    fn ask_with_card(&self, w: &mut Work<'_>, room: &mut Room, at: u16) -> Result<(), Halt> {
+        let (Some(whom), card) = (self.whom(w, room, at)?, self.own_card(w, &mut room.row)?) else { return Ok(()) };
+        let ask = self.wants_ops(w, room, card)?;
+        self.ask_member(w, Question::ChannelCarded { channel: room.row.number, at }, &whom, &ask);
         Ok(())
     }
 
@@ -473,7 +560,7 @@ impl App {
             if reply.more
                 && let Some(whom) = self.whom(w, room, at)?
             {
-                let ask = Self::wants_ops(room, room.row.topic);
+                let ask = self.wants_ops(w, room, None)?;
                 self.ask_member(w, Question::ChannelOps { channel: room.row.number, at }, &whom, &ask);
             }
         }
@@ -583,8 +670,10 @@ impl App {
         Ok(())
     }
 
-    fn keys_came(&self, w: &mut Work<'_>, room: &mut Room, reply: &Reply) -> Result<(), Halt> {
-        let Some(bytes) = reply.items.first() else { return self.keys_unknown(w, room) };
+    fn keys_came(&self, w: &mut Work<'_>, room: &mut Room, reply: &Reply, old: bool) -> Result<(), Halt> {
+        let Some(bytes) = reply.items.first() else {
+            return if old { Ok(()) } else { self.keys_unknown(w, room) };
+        };
         for leaf in w.rows().group::<ChannelLeaf>(room.row.channel.as_bytes())? {
             let leaf = LeafSecret::from_seed(Secret::new(leaf.seed));
             let Ok(handed) = Welcome::open(bytes, &room.row.channel, &leaf) else { continue };
@@ -623,7 +712,8 @@ impl App {
         for (lineage, keys) in room.ring.lineages() {
             let topic = keys.topic();
             if w.get::<TopicRow>(&TopicRow::key_of(&topic))?.is_none() {
-                w.put(&TopicRow { topic, channel, lineage: *lineage, replaced: None })?;
+                let replaced = (topic != room.row.topic).then_some(w.now);
+                w.put(&TopicRow { topic, channel, lineage: *lineage, replaced })?;
             }
         }
         Ok(())
@@ -649,19 +739,24 @@ impl App {
     }
 
     fn reply_to(&self, w: &mut Work<'_>, ask: Ask, from: &PeerName) -> Result<Reply, Halt> {
-        let topic = match &ask {
+        let topics = match &ask {
             Ask::Join { request } => return self.join_asked(w, request),
             Ask::Push { topic, .. }
             | Ask::Reconcile { topic, .. }
             | Ask::Items { topic, .. }
-            | Ask::Ops { topic, .. }
-            | Ask::Blob { topic, .. }
-            | Ask::Keys { topic, .. }
-            | Ask::History { topic, .. } => *topic,
+            | Ask::History { topic, .. } => std::slice::from_ref(topic),
+            Ask::Ops { topics, .. } | Ask::Blob { topics, .. } | Ask::Keys { topics, .. } => topics,
         };
         let unknown = Reply { unknown: true, ..Reply::default() };
-        let Some(found) = w.get::<TopicRow>(&TopicRow::key_of(&topic))? else { return Ok(unknown) };
-        let Some(mut room) = self.joined(w, &found.channel)? else { return Ok(unknown) };
+        let mut found = None;
+        for topic in topics {
+            found = w.get::<TopicRow>(&TopicRow::key_of(topic))?;
+            if found.is_some() {
+                break;
+            }
+        }
+        let Some(TopicRow { topic, channel, .. }) = found else { return Ok(unknown) };
+        let Some(mut room) = self.joined(w, &channel)? else { return Ok(unknown) };
         let reply = match ask {
             Ask::Push { items, .. } => {
                 let mut moved = false;
@@ -700,12 +795,18 @@ impl App {
                 self.handed(w, &room, "a member fetched it", |leaving| given.contains(&leaving.item))?;
                 reply
             }
-            Ask::Ops { heads, admission, epoch, .. } => {
-                let readable = match (epoch, self.member_at(w, &room, from)?) {
-                    (Some(epoch), Some(asker)) => Self::readable(&mut room, epoch, asker),
-                    _ => None,
-                };
-                self.ops_for(w, &mut room, &heads, admission, readable)?
+            Ask::Ops { heads, admission, epochs, card, .. } => {
+                if let Some(card) = &card {
+                    self.card_in(w, &room, card)?;
+                }
+                match self.member_at(w, &room, from)? {
+                    // What it can read follows from who it is.
+                    None if card.is_none() && admission.is_none() => unknown,
+                    asker => {
+                        let readable = asker.and_then(|asker| Self::readable(&mut room, &epochs, asker));
+                        self.ops_for(w, &mut room, &heads, admission, readable)?
+                    }
+                }
             }
             Ask::Blob { op, places, .. } => {
                 let mut reply = Reply::default();
@@ -788,10 +889,10 @@ impl App {
         Ok(self.askable(w, room)?.into_iter().find(|card| card.peer == peer.0).map(|card| card.device))
     }
 
-    /// The epoch that a member names, if it may have its keys and they are here too (R-CHAN-26).
-    fn readable(room: &mut Room, epoch: EpochId, asker: DeviceId) -> Option<EpochId> {
-        let may = room.epochs.any_can_derive(&epoch, &BTreeSet::from([asker]));
-        (may && room.keys(&epoch).is_some()).then_some(epoch)
+    /// The first epoch that a member names, that it may have the keys of, and whose keys are here too (R-CHAN-26).
+    fn readable(room: &mut Room, epochs: &[EpochId], asker: DeviceId) -> Option<EpochId> {
+        let asker = BTreeSet::from([asker]);
+        epochs.iter().copied().find(|epoch| room.epochs.any_can_derive(epoch, &asker) && room.keys(epoch).is_some())
     }
 
     /// Where nobody was given the keys that an operation should be sealed under, they were made anew by now: what did that
