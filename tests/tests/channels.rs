@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 use kith_node::{
-    api::types::{ChannelGate, ChannelState, JoinState},
-    app::Command,
+    api::types::{ChannelChange, ChannelGate, ChannelState, Conversation, JoinState},
+    app::{Command, query},
 };
 use kith_protocol::ChannelId;
 use kith_tests::world::{Weather, World};
@@ -143,4 +143,88 @@ fn power_cuts_and_loss_lose_nothing_that_was_taken() {
         assert_eq!(heard, said, "{who}");
     }
     agree(&world, &channel, &[0, 1, 2]);
+}
+
+/// Three people speak while frames are lost; returns how many messages somebody lacks in the end.
+fn lacking_after_loss(repair: bool) -> usize {
+    let (mut world, channel) = circle(6, 3);
+    if !repair {
+        world.repair_off();
+    }
+    world.weather.loss_percent = 30;
+    for n in 0..30 {
+        world.say(n % 3, channel, &format!("{n}"));
+        world.run_for(1_000);
+    }
+    world.weather.loss_percent = 0;
+    world.run_for(180_000);
+    (0..3).map(|who| 30 - world.heard(who, &channel).len()).sum()
+}
+
+#[test]
+fn frames_that_gossip_loses_come_by_repair_and_by_nothing_else() {
+    assert_eq!(lacking_after_loss(true), 0);
+    assert_ne!(lacking_after_loss(false), 0, "without repair nothing brings what was lost");
+}
+
+/// Three people speak; returns how many frames gossip brought, and how many messages somebody has without any question that
+/// was answered since the first word.
+fn seen_live(gossip: bool) -> (u64, usize) {
+    let (mut world, channel) = circle(7, 3);
+    if !gossip {
+        world.gossip_off();
+    }
+    world.repair_off();
+    let before = world.paths.gossip;
+    for n in 0..10 {
+        world.say(n % 3, channel, &format!("{n}"));
+        world.run_for(1_000);
+    }
+    (world.paths.gossip - before, (0..3).map(|who| world.heard(who, &channel).len()).sum())
+}
+
+#[test]
+fn frames_are_seen_live_by_gossip_and_by_nothing_else() {
+    let (frames, seen) = seen_live(true);
+    assert!(frames >= 20, "{frames} frames came by gossip");
+    assert_eq!(seen, 30);
+    assert_eq!(seen_live(false), (0, 10), "everybody has their own words alone");
+}
+
+#[test]
+fn what_is_older_than_the_retention_is_forgotten_by_everybody() {
+    const DAY: u64 = 86_400_000;
+    let (mut world, channel) = circle(8, 3);
+    let retention = ChannelChange::RetentionDays(2);
+    world.act(0, Command::ChannelSet { channel, change: retention });
+    for day in 0..4 {
+        world.say(day % 3, channel, &format!("day {day}"));
+        world.run_for(DAY);
+    }
+    for who in 0..3 {
+        assert_eq!(world.heard(who, &channel), ["day 2", "day 3"], "{who}");
+    }
+}
+
+#[test]
+fn a_search_finds_all_words_in_any_case_newest_first_counted() {
+    let (mut world, channel) = circle(9, 3);
+    world.introduce_all();
+    for text in ["The tide is high", "no water", "high TIDE again", "tidings of the high"] {
+        world.say(1, channel, text);
+        world.run_for(2_000);
+    }
+    world.send(1, 2, "a tide that is higher");
+    world.run_for(30_000);
+    let found = |who: usize, words: &str, place: Option<&Conversation>, limit: usize| -> Vec<String> {
+        let found = world.people[who].read(|rows| query::search(rows, words, place, limit).unwrap());
+        found.into_iter().map(|m| m.body).collect()
+    };
+    let place = Conversation::Channel(channel);
+    let here = ["The tide is high", "high TIDE again"];
+    assert_eq!(found(0, "high tide", None, 9), here);
+    assert_eq!(found(0, "High  TIDE", Some(&place), 1), here[1..]);
+    assert_eq!(found(2, "tide high", None, 9), [here[0], here[1], "a tide that is higher"]);
+    let none: [&str; 0] = [];
+    assert_eq!(found(0, "tide water", None, 9), none);
 }

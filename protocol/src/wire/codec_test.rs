@@ -452,9 +452,15 @@ every_type! {
     channel_sync::AskPush { topic: vec![1; 32], items: vec![vec![2; 9]] }
     channel_sync::AskReconcile { topic: vec![1; 32], message: vec![2; 9] }
     channel_sync::AskItems { topic: vec![1; 32], ids: vec![vec![2; 32]] }
-    channel_sync::AskOps { topic: vec![1; 32], heads: vec![vec![2; 32]], admission: vec![3; 32], epoch: vec![4; 32] }
-    channel_sync::AskBlob { topic: vec![1; 32], op: vec![2; 32], places: vec![1, 300] }
-    channel_sync::AskKeys { topic: vec![1; 32], epoch: vec![2; 32], card: vec![3; 9] }
+    channel_sync::AskOps {
+        topics: vec![vec![1; 32]],
+        heads: vec![vec![2; 32]],
+        admission: vec![3; 32],
+        epochs: vec![vec![4; 32]],
+        card: vec![5; 9]
+    }
+    channel_sync::AskBlob { topics: vec![vec![1; 32]], op: vec![2; 32], places: vec![1, 300] }
+    channel_sync::AskKeys { topics: vec![vec![1; 32]], epoch: vec![2; 32], card: vec![3; 9] }
     channel_sync::AskHistory { topic: vec![1; 32], before: 300 }
     channel_sync::AskJoin { request: vec![1; 9] }
     channel_sync::Answer { message: vec![1; 9], items: vec![vec![2; 9]], more: true, unknown: true }

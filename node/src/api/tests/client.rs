@@ -1,7 +1,7 @@
 //! The client against a daemon that goes away and comes back.
 
 use super::backend::{BOB, Daemon, ME};
-use crate::api::types::{ContactState, DeliveryState, EventKind, SendRequest};
+use crate::api::types::{ContactState, Conversation, DeliveryState, EventKind, SendRequest};
 use crate::api::{Client, ReadRequest};
 use crate::app::command::Command;
 use crate::{Code, UserError};
@@ -39,6 +39,11 @@ async fn every_typed_method_reaches_its_route() {
     assert_eq!(client.read(&read).await.unwrap()[0].body, "hi");
     assert_eq!(client.message(&sent.id.to_string()[..6]).await.unwrap().id, sent.id);
     assert_eq!(client.why(&sent.id.to_string()).await.unwrap().recipients[0].account, BOB);
+    client.search("two words", Some("@bob"), Some(3)).await.unwrap();
+    client.search("50%?&", None, None).await.unwrap();
+    let searches = daemon.memory.state.lock().unwrap().searches.clone();
+    let bob = Some(Conversation::Person(BOB));
+    assert_eq!(searches, [("two words".to_owned(), bob, 3), ("50%?&".to_owned(), None, 50)]);
     client.mark_read("@bob", Some(sent.id)).await.unwrap();
     assert!(client.outbox().await.unwrap().is_empty());
     client.retry(None).await.unwrap();

@@ -53,6 +53,8 @@ async fn requests_that_do_not_fit_are_refused_with_a_code_and_change_nothing() {
         ("POST", "/v1/messages", "", br##"{"to":"#nowhere","body":"hi"}"##, 404, "channel_unknown"),
         ("POST", "/v1/messages", "", br#"{"to":"@bob","body":"hi","reply_to":"abcdef"}"#, 400, "usage"),
         ("POST", "/v1/messages", "", br##"{"to":"#general","body":"hi","reply_to":"zzzzzz"}"##, 404, "message_unknown"),
+        ("GET", "/v1/messages/search?query=%20", "", b"", 400, "usage"),
+        ("GET", "/v1/messages/search?query=a&with=@nobody", "", b"", 404, "contact_unknown"),
         ("PATCH", "/v1/messages/zzzzzz", "", br#"{"body":""}"#, 400, "empty_message"),
         ("PATCH", "/v1/messages/zzzzzz", "", br#"{"body":"x"}"#, 404, "message_unknown"),
         ("DELETE", "/v1/messages/zzzzzz", "", b"", 400, "usage"),

@@ -75,6 +75,7 @@ impl App {
         let Some(channel) = self.channel_numbered(w, number)? else { return Ok(()) };
         let Some(mut room) = self.joined(w, &channel)? else { return Ok(()) };
         self.leave_old_topics(w, &room.row)?;
+        self.forget_old(w, &room)?;
         let profile = self.profile(w)?;
         let mine = w.get::<ChannelCard>(&ChannelCard::key_of(&channel, &self.me.device))?;
         let same = mine.as_ref().is_some_and(|card| {

@@ -29,8 +29,8 @@ use kith_protocol::{
 use kith_store::{
     Range, Row as _, Rows as _,
     table::{
-        ChainLink, ChannelCard, ChannelChain, ChannelMarks, ChannelSaid, ChannelSeed, ChannelTree, Contact, Mark,
-        Message, MessageRef, Place, PlaceHead, Progress, Sending,
+        ChainLink, ChannelCard, ChannelChain, ChannelMarks, ChannelSaid, ChannelSeed, ChannelTree, Contact, DueWhat,
+        Mark, Message, MessageRef, Place, PlaceHead, Progress, Sending,
     },
 };
 use std::collections::VecDeque;
@@ -710,6 +710,29 @@ impl App {
 fn place_of(room: &Room, epoch: &EpochId, device: &DeviceId) -> Option<u32> {
     let at = room.epochs.senders(epoch).binary_search(device).ok()?;
     u32::try_from(at).ok()
+}
+
+/// Messages that are marked as forgotten at once; the others follow when the channel is looked at next.
+const FORGOTTEN_AT_ONCE: usize = 256;
+
+impl App {
+    /// Lets what was said before the channel's retention go: it vanishes as what its author gave an end.
+    pub(super) fn forget_old(&self, w: &mut Work<'_>, room: &Room) -> Result<(), Halt> {
+        let Some(kith_protocol::channel::Setting::RetentionDays(days @ 1..)) = room.graph.setting(4) else {
+            return Ok(());
+        };
+        let end = w.now.as_millis().saturating_sub(u64::from(*days) * 86_400_000);
+        let group = Place::Channel(*room.row.channel.as_bytes()).group();
+        let old = w.rows().rows::<Message>(&group, &Range::all().before(&end.to_be_bytes()), FORGOTTEN_AT_ONCE)?;
+        for message in old {
+            // A clock that leapt lets nothing go: that is looked at when it is to vanish.
+            if message.expires_at.is_none_or(|at| at > w.now) {
+                w.schedule(w.now, DueWhat::Vanish(message.id))?;
+                w.put(&Message { expires_at: Some(w.now), ..message })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn expiry_of(room: &Room) -> Option<u64> {
