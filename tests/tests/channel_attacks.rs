@@ -590,7 +590,7 @@ fn c05_45_keys_are_handed_to_nobody_who_was_removed_and_a_question_said_again_gi
     assert!(kith_protocol::channel::Welcome::open(&items[0], &channel, &leaf).is_err());
     assert!(kith_protocol::channel::Welcome::open(&items[0], &channel, &theirs).is_ok());
     // An epoch that was is handed to nobody.
-    let ask = Ask::Keys { topic: topics[1], epoch: mallory.epoch(), card: honest.card(&world, &theirs) };
+    let ask = Ask::Keys { topics: vec![topics[1]], epoch: mallory.epoch(), card: honest.card(&world, &theirs) };
     assert_eq!(handed(world.ask_as(MALLORY, 0, ask.encode())), Vec::<Vec<u8>>::new());
 }
 

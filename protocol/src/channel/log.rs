@@ -322,9 +322,22 @@ impl Graph {
         heads: &[OpId],
         at: Timestamp,
     ) -> Result<(), Refused> {
-        let heads: Vec<Ix> = heads.iter().filter_map(|h| self.position(h)).collect();
-        let view = View { graph: self, truth: self.found.truth(), point: Point::Heads(&heads) };
-        self.says(&view, account, device, permission, at)
+        let places: Vec<Ix> = heads.iter().filter_map(|h| self.position(h)).collect();
+        let view = View { graph: self, truth: self.found.truth(), point: Point::Heads(&places) };
+        match self.says(&view, account, device, permission, at) {
+            // Let in once more, by somebody who stays: what they said before they knew counts (R-MEM-14).
+            Err(Refused::NotMember) if self.is_member(account) && self.was_let_in(account, &places) => {
+                self.never_might_say(account, device, permission, heads, at).map_or(Ok(()), Err)
+            }
+            said => said,
+        }
+    }
+
+    /// Says whether an admission of somebody that does not hold lies in some operations' past, or is one of them.
+    fn was_let_in(&self, account: &AccountId, heads: &[Ix]) -> bool {
+        let known = |a: Ix| heads.iter().any(|head| *head == a || self.order.precedes(a, *head));
+        let admissions = self.facts.people.get(account).map_or(&[][..], |person| person.admissions.as_slice());
+        admissions.iter().any(|a| self.found.valid.get(*a) == Some(&false) && known(*a))
     }
 
     fn says(

@@ -147,3 +147,26 @@ fn r_mem_12_a_word_that_its_device_knew_to_be_forbidden_is_told_from_one_that_ot
     assert_eq!(pin(&here, &granted), (Some(Refused::Lacks(P::Send)), None), "Bob could not know");
     assert_eq!(pin(&here, &here.graph.heads()).1, Some(Refused::Lacks(P::Send)));
 }
+
+#[test]
+fn r_mem_14_who_is_let_in_once_more_keeps_what_was_said_under_an_admission_that_others_struck() {
+    let mut here = Branch::with(&[(BOB, "admin"), (CARL, "admin")]);
+    let says =
+        |branch: &Branch, heads: &[OpId]| branch.graph.may_say(&DORA.id(), &DORA.device(), P::Send, heads, tick());
+    let before = here.graph.heads();
+    // Bob lets Dora in, not knowing that he is removed; she speaks. Carl lets her in too.
+    let (mut bobs, mut carls) = (here.clone(), here.clone());
+    bobs.does(BOB, &admit(DORA, "member"));
+    let spoken = bobs.graph.heads();
+    assert_eq!(says(&bobs, &spoken), Ok(()));
+    here.does_afresh(ALICE, &kick(BOB));
+    here.meets(&mut bobs);
+    assert_eq!(says(&here, &spoken), Err(Refused::NotMember), "nobody who stays let her in");
+    carls.does(CARL, &admit(DORA, "member"));
+    here.meets(&mut carls);
+    assert!(here.is_in(DORA));
+    assert_eq!(says(&here, &spoken), Ok(()));
+    assert_eq!(says(&here, &before), Err(Refused::NotMember), "where nobody had let her in she might say nothing");
+    here.does_afresh(ALICE, &kick(DORA));
+    assert_eq!(says(&here, &spoken), Err(Refused::NotMember), "who is out is judged by what holds");
+}
