@@ -282,9 +282,13 @@ mod tests {
         assert_eq!(Ask::decode(&unsorted.encode()), Err(wire::Error::NotCanonical));
         let topics = ops(vec![topic; SYNC_TOPICS_MAX + 1], vec![]);
         assert_eq!(Ask::decode(&topics.encode()), Err(wire::Error::TooMany { max: SYNC_TOPICS_MAX }));
-        let Ask::Ops { topics, heads, admission, card, .. } = ops(vec![topic], vec![]) else { unreachable!() };
-        let epochs = vec![EpochId::from_bytes([7; 32]); SYNC_EPOCHS_MAX + 1];
-        let epochs = Ask::Ops { topics, heads, admission, epochs, card };
+        let epochs = Ask::Ops {
+            topics: vec![topic],
+            heads: vec![],
+            admission: None,
+            epochs: vec![EpochId::from_bytes([7; 32]); SYNC_EPOCHS_MAX + 1],
+            card: None,
+        };
         assert_eq!(Ask::decode(&epochs.encode()), Err(wire::Error::TooMany { max: SYNC_EPOCHS_MAX }));
         let reply = Reply { message: vec![1], items: vec![vec![2; 5]], more: true, unknown: false };
         assert_eq!(Reply::decode(&reply.encode()), Ok(reply));

@@ -586,6 +586,9 @@ impl App {
         state.set_initiator();
         let (mut have, mut need) = (Vec::new(), Vec::new());
         let Ok(next) = state.reconcile_with_ids(message, &mut have, &mut need) else { return Ok(()) };
+        // They come in no order, and what a node does follows from what it was told alone.
+        have.sort_unstable_by_key(|id| *id.as_bytes());
+        need.sort_unstable_by_key(|id| *id.as_bytes());
         let number = room.row.number;
         let ended = next.is_none();
         self.compared_with(w, room, topic, |item| have.iter().any(|id| id.as_bytes() == item), ended)?;
