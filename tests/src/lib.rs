@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 pub mod bench;
+pub mod cable;
 pub mod canary;
 pub mod depositor;
 pub mod junk;

@@ -1,4 +1,5 @@
-//! Daemons as processes, in folders of their own, on this machine's loopback; stopped by their process ids.
+//! Daemons as processes, in folders of their own, on this machine's loopback or in a network of their own; stopped by their
+//! process ids.
 //! Must not know what a scenario is about.
 
 use kith_node::{
@@ -74,6 +75,8 @@ pub struct Person {
     pub name: String,
     /// The account.
     pub account: AccountId,
+    /// The machine's address that it listens on.
+    pub host: Ipv4Addr,
     /// The port it listens on, over TCP.
     pub port: u16,
     /// Where it starts from.
@@ -109,6 +112,7 @@ impl Person {
         Self {
             name: name.to_owned(),
             account: created.account.parse().unwrap(),
+            host: Ipv4Addr::LOCALHOST,
             port: free_port(),
             bootstrap: Vec::new(),
             passphrase: passphrase.map(Into::into),
@@ -136,6 +140,11 @@ impl Person {
         Paths::in_home(&self.home(), None)
     }
 
+    /// The multiaddress it listens on.
+    pub fn address(&self) -> String {
+        format!("/ip4/{}/tcp/{}", self.host, self.port)
+    }
+
     /// A client of the daemon, whether it runs or not.
     pub fn client(&self) -> Client {
         Client::new(self.paths().socket).with_patience(DEADLINE)
@@ -145,7 +154,7 @@ impl Person {
     pub fn command(&self) -> Command {
         let mut words = self.under.iter().map(OsString::from).chain([binary().into_os_string()]);
         let mut command = Command::new(words.next().unwrap());
-        command.args(words).arg(self.home()).arg(tcp(self.port)).env_remove("KITH_LOG").stdin(Stdio::null());
+        command.args(words).arg(self.home()).arg(self.address()).env_remove("KITH_LOG").stdin(Stdio::null());
         for address in &self.bootstrap {
             command.arg("--bootstrap").arg(address);
         }
@@ -226,12 +235,20 @@ impl Person {
 
     /// The whole conversation with somebody, oldest first.
     pub async fn read(&self, with: &Person) -> Vec<Message> {
+        self.read_all(&with.account.to_string()).await.unwrap()
+    }
+
+    /// The whole conversation with somebody or in a channel, oldest first.
+    ///
+    /// # Errors
+    /// What the daemon answers.
+    pub async fn read_all(&self, with: &str) -> Result<Vec<Message>, UserError> {
         let mut all = Vec::new();
         let mut before = None;
         loop {
-            let request = ReadRequest { with: with.account.to_string(), before, since: None, limit: Some(PAGE) };
-            let mut page = self.client().read(&request).await.unwrap();
-            let Some(first) = page.first() else { return all };
+            let request = ReadRequest { with: with.to_owned(), before, since: None, limit: Some(PAGE) };
+            let mut page = self.client().read(&request).await?;
+            let Some(first) = page.first() else { return Ok(all) };
             before = Some(first.id);
             page.append(&mut all);
             all = page;
