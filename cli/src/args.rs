@@ -94,7 +94,7 @@ pub(crate) enum Verb {
     /// Machines of the network: list, ping, ban, unban
     #[command(subcommand)]
     Peer(peer::PeerVerb),
-    /// Relays that hold mail for those who sleep: run, add, list, remove, card, invite, members, quota, stats
+    /// Relays hold mail for who sleeps: run, add, list, remove, card, invite, members, stats
     #[command(subcommand)]
     Relay(relay::RelayVerb),
     /// Print counters as Prometheus text
