@@ -589,9 +589,14 @@ fn c05_45_keys_are_handed_to_nobody_who_was_removed_and_a_question_said_again_gi
     assert_eq!(items.len(), 1, "who belongs is answered");
     assert!(kith_protocol::channel::Welcome::open(&items[0], &channel, &leaf).is_err());
     assert!(kith_protocol::channel::Welcome::open(&items[0], &channel, &theirs).is_ok());
-    // An epoch that was is handed to nobody.
-    let ask = Ask::Keys { topics: vec![topics[1]], epoch: mallory.epoch(), card: honest.card(&world, &theirs) };
-    assert_eq!(handed(world.ask_as(MALLORY, 0, ask.encode())), Vec::<Vec<u8>>::new());
+    // An epoch that was is handed to who was given it and belongs, and opens for that one alone.
+    let before = mallory.epoch();
+    let of_hers = Ask::Keys { topics: vec![topics[1]], epoch: before, card: mallory.card(&world, &leaf) };
+    assert_eq!(handed(world.ask_as(MALLORY, 0, of_hers.encode())), Vec::<Vec<u8>>::new());
+    let ask = Ask::Keys { topics: vec![topics[1]], epoch: before, card: honest.card(&world, &theirs) };
+    let items = handed(world.ask_as(MALLORY, 0, ask.encode()));
+    assert!(kith_protocol::channel::Welcome::open(&items[0], &channel, &leaf).is_err());
+    assert!(kith_protocol::channel::Welcome::open(&items[0], &channel, &theirs).is_ok());
 }
 
 #[test]

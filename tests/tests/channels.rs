@@ -117,6 +117,44 @@ fn a_partition_with_changes_on_both_sides_heals_into_one_state() {
 }
 
 #[test]
+fn r_chan_26_sides_that_made_keys_anew_often_come_together_by_what_both_knew_before() {
+    let mut world = World::new(10, 5, Weather::fine());
+    world.run_for(5_000);
+    let channel = world.make_channel(0, "circle");
+    let code = world.invite(0, channel, 50, "member");
+    for who in 1..4 {
+        world.join(who, &code);
+        world.run_for(20_000);
+    }
+    world.run_for(60_000);
+    world.weather.side = [2, 3, 4].into();
+    // Somebody comes in on one side: the other one knows neither the person nor its card.
+    world.join(4, &code);
+    world.run_for(60_000);
+    assert_eq!(world.join_state(4), JoinState::Joined);
+    let mut said = Vec::new();
+    for n in 0..24 {
+        for by in [n % 2, 2 + n % 3] {
+            world.act(by, Command::ChannelRekey { channel, emergency: false });
+            world.run_for(3_000);
+            let text = format!("{by} says {n}");
+            world.say(by, channel, &text);
+            said.push((by, text));
+        }
+    }
+    world.weather.side = [].into();
+    world.run_for(180_000);
+    agree(&world, &channel, &[0, 1, 2, 3, 4]);
+    for who in 0..5 {
+        let heard = world.heard(who, &channel);
+        // The other side did not know that the newcomer belongs.
+        for (by, text) in said.iter().filter(|(by, _)| who < 4 || *by >= 2) {
+            assert_eq!(heard.iter().filter(|h| *h == text).count(), 1, "{who} has {text:?} of {by}");
+        }
+    }
+}
+
+#[test]
 fn power_cuts_and_loss_lose_nothing_that_was_taken() {
     let (mut world, channel) = circle(5, 3);
     world.weather =

@@ -276,8 +276,9 @@ impl App {
         };
         // Who is left out of new keys by right asks for them, and makes none.
         let meant = room.graph.recipients().contains(&self.me.device);
-        let Some(author) = self.author_of_keys(room).filter(|_| meant) else { return Ok(false) };
-        let poisoned = self.record(w, room, Some(&author), Offence::Keys)?.is_some_and(|row| row.at >= since);
+        let Some(made) = Self::newest_missing(room).filter(|_| meant) else { return Ok(false) };
+        let Some(author) = room.graph.ops().get(made).map(|op| op.account()) else { return Ok(false) };
+        let poisoned = self.does_not_open(w, room, made)?;
         let long = w.now.millis_since(since) >= WITHHELD_MS && asked >= ASKED_MIN;
         if long && !poisoned {
             self.caught(w, room, Some(&author), Offence::Withheld)?;
@@ -291,8 +292,8 @@ impl App {
         w.put(&ChannelCaught { looks: row.looks.saturating_add(1), ..row })
     }
 
-    /// Who made the newest keys that are missing here.
-    fn author_of_keys(&self, room: &Room) -> Option<AccountId> {
+    /// The operation that made the newest keys that are missing here.
+    fn newest_missing(room: &Room) -> Option<usize> {
         use kith_protocol::channel::Origin;
         let mut stack = vec![room.epochs.current()?];
         let mut newest = None;
@@ -306,7 +307,7 @@ impl App {
                 Origin::Merged(parts) => stack.extend(parts),
             }
         }
-        room.graph.ops().get(newest?).map(|op| op.account())
+        newest
     }
 }
 

@@ -15,7 +15,7 @@ use kith_protocol::{
     DeviceId, Timestamp,
     channel::{
         Act, EpochId, Frame, OpId, Origin, Parcel, SignedCard, Welcome,
-        blob::{Item, Pins},
+        blob::{Item, ItemError, Pins, PlacedItem},
         slot_of,
         sync::{Ask, Reply},
     },
@@ -647,16 +647,15 @@ impl App {
     /// Takes this device's item of a rekey blob in: the keys of an epoch.
     pub(super) fn blob_item_in(&self, w: &mut Work<'_>, room: &mut Room, at: usize, bytes: &[u8]) -> Result<(), Halt> {
         let Some(op) = room.graph.ops().get(at).cloned() else { return Ok(()) };
-        let (Some(fresh), Some(context)) = (op.act().fresh(), op.context()) else { return Ok(()) };
-        let pins =
-            Pins { context, recipients: fresh.recipients, count: fresh.items, root: fresh.root, commit: fresh.commit };
-        let Some(place) = room.graph.sealed_place(at, &self.me.device) else { return Ok(()) };
-        let Ok(item) = Item::decode(bytes) else { return Ok(()) };
-        let Ok(placed) = item.verify(&pins, place) else { return self.caught(w, room, None, Offence::Forged) };
-        w.put(&ChannelBlobItem { op: *op.id().as_bytes(), place, item: bytes.to_vec() })?;
-        let key = ChannelLeaf::key_of(&room.row.channel, placed.leaf_key().as_bytes());
-        let Some(leaf) = w.get::<ChannelLeaf>(&key)? else { return Ok(()) };
-        let leaf = LeafSecret::from_seed(Secret::new(leaf.seed));
+        let placed = match self.placed(room, at, bytes) {
+            Some((place, Ok(placed))) => {
+                w.put(&ChannelBlobItem { op: *op.id().as_bytes(), place, item: bytes.to_vec() })?;
+                placed
+            }
+            Some(_) => return self.caught(w, room, None, Offence::Forged),
+            None => return Ok(()),
+        };
+        let Some(leaf) = self.leaf_for(w, room, &placed)? else { return Ok(()) };
         match placed.open(&self.me.device, &leaf) {
             Ok(secrets) => {
                 if let Some(epoch) = room.epochs.behind(at)
@@ -672,6 +671,32 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    /// Checks this device's item of a rekey blob against what its operation pins; nothing where there can be none.
+    fn placed(&self, room: &Room, at: usize, bytes: &[u8]) -> Option<(u32, Result<PlacedItem, ItemError>)> {
+        let op = room.graph.ops().get(at)?;
+        let (fresh, context) = (op.act().fresh()?, op.context()?);
+        let pins =
+            Pins { context, recipients: fresh.recipients, count: fresh.items, root: fresh.root, commit: fresh.commit };
+        let place = room.graph.sealed_place(at, &self.me.device)?;
+        Some((place, Item::decode(bytes).ok()?.verify(&pins, place)))
+    }
+
+    /// The leaf key that an item is sealed to, if it is one of this device's.
+    fn leaf_for(&self, w: &Work<'_>, room: &Room, placed: &PlacedItem) -> Result<Option<LeafSecret>, Halt> {
+        let key = ChannelLeaf::key_of(&room.row.channel, placed.leaf_key().as_bytes());
+        Ok(w.get::<ChannelLeaf>(&key)?.map(|leaf| LeafSecret::from_seed(Secret::new(leaf.seed))))
+    }
+
+    /// Says whether this device's item of a rekey blob is here, sealed to a key that it has, and does not open.
+    pub(super) fn does_not_open(&self, w: &Work<'_>, room: &Room, at: usize) -> Result<bool, Halt> {
+        let Some(op) = room.graph.ops().get(at) else { return Ok(false) };
+        let Some(place) = room.graph.sealed_place(at, &self.me.device) else { return Ok(false) };
+        let row = w.get::<ChannelBlobItem>(&ChannelBlobItem::key_of(op.id().as_bytes(), place))?;
+        let Some((_, Ok(placed))) = row.and_then(|row| self.placed(room, at, &row.item)) else { return Ok(false) };
+        let leaf = self.leaf_for(w, room, &placed)?;
+        Ok(leaf.is_some_and(|leaf| placed.open(&self.me.device, &leaf).is_err()))
     }
 
     fn keys_came(&self, w: &mut Work<'_>, room: &mut Room, reply: &Reply, old: bool) -> Result<(), Halt> {
