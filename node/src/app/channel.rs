@@ -3,6 +3,7 @@
 mod act;
 mod caught;
 mod join;
+mod keys;
 mod later;
 mod numbers;
 mod past;

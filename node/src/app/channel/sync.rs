@@ -1,7 +1,7 @@
 //! How members' devices come to have the same: what is asked of whom, and what is answered. Must not read what is sealed
 //! for others.
 
-use super::{Room, act::SOON_MS, caught::Offence, talk::Opened};
+use super::{Room, act::SOON_MS, talk::Opened};
 use crate::{
     app::{
         App, Scan as _,
@@ -10,21 +10,18 @@ use crate::{
     },
     net::{AskOutcome, MemberToken, NetCommand, PeerName},
 };
-use kith_protocol::crypto::hpke::{LeafPublic, LeafSecret};
 use kith_protocol::{
     DeviceId, Timestamp,
     channel::{
-        Act, EpochId, Frame, OpId, Origin, Parcel, SignedCard, Welcome,
-        blob::{Item, ItemError, Pins, PlacedItem},
-        slot_of,
+        Act, EpochId, Frame, OpId, Parcel, SignedCard, slot_of,
         sync::{Ask, Reply},
     },
-    crypto::{Secret, kdf::sha256},
+    crypto::kdf::sha256,
     limits::{CHANNEL_FRAME_MAX, SYNC_EPOCHS_MAX, SYNC_ITEMS_MAX, SYNC_TOPICS_MAX},
 };
 use kith_store::table::{
-    ChannelBlobItem, ChannelCard, ChannelItem, ChannelItemBytes, ChannelLeaf, ChannelRow, ChannelUnread, DueWhat,
-    Membership, TopicRow,
+    ChannelBlobItem, ChannelCard, ChannelItem, ChannelItemBytes, ChannelRow, ChannelUnread, DueWhat, Membership,
+    TopicRow,
 };
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use rand_core::Rng as _;
@@ -46,12 +43,6 @@ const WAITING_MAX: usize = 4_096;
 const LATE_TOPIC_MS: u64 = 3_600_000;
 /// Topics older than that which are compared each time; which ones is drawn.
 const OLD_TOPICS: usize = 4;
-/// Rekeys whose keys are asked for at once.
-const KEYS_AT_ONCE: usize = 8;
-/// Every how many times, on average, that its author is asked for keys somebody else is asked too.
-const AUTHOR_AWAY: u64 = 4;
-/// Operations whose epochs are derived when keys come.
-const FOLLOWING: usize = 256;
 /// Milliseconds that items of an old topic are compared.
 const OLD_ITEMS_MS: u64 = 30 * 86_400_000;
 
@@ -67,6 +58,12 @@ fn thinned<T: Copy>(list: Vec<T>, max: usize) -> Vec<T> {
 pub(super) struct Whom {
     peer: String,
     addresses: Vec<String>,
+}
+
+impl From<ChannelCard> for Whom {
+    fn from(card: ChannelCard) -> Self {
+        Self { peer: card.peer, addresses: card.addresses }
+    }
 }
 
 impl App {
@@ -113,7 +110,7 @@ impl App {
         row.asked = row.asked.wrapping_add(1);
         let at = (row.asked % cards.len().min(usize::from(u16::MAX)) as u64) as usize;
         let whom = cards.into_iter().nth(at);
-        Ok(whom.map(|card| (u16::try_from(at).unwrap_or(0), Whom { peer: card.peer, addresses: card.addresses })))
+        Ok(whom.map(|card| (u16::try_from(at).unwrap_or(0), Whom::from(card))))
     }
 
     /// Cards of those who belong: who was removed learns no topic by being asked.
@@ -126,7 +123,7 @@ impl App {
 
     pub(super) fn whom(&self, w: &Work<'_>, room: &Room, at: u16) -> Result<Option<Whom>, Halt> {
         let card = self.askable(w, room)?.into_iter().nth(usize::from(at));
-        Ok(card.map(|card| Whom { peer: card.peer, addresses: card.addresses }))
+        Ok(card.map(Whom::from))
     }
 
     pub(super) fn ask_member(&self, w: &mut Work<'_>, question: Question, whom: &Whom, ask: &Ask) {
@@ -153,7 +150,7 @@ impl App {
     }
 
     /// The topics by which this device knows a channel.
-    fn known_by(&self, w: &Work<'_>, row: &ChannelRow) -> Result<Vec<[u8; 32]>, Halt> {
+    pub(super) fn known_by(&self, w: &Work<'_>, row: &ChannelRow) -> Result<Vec<[u8; 32]>, Halt> {
         Ok(thinned(self.topics(w, row)?.into_iter().map(|t| t.topic).collect(), SYNC_TOPICS_MAX))
     }
 
@@ -199,7 +196,7 @@ impl App {
     }
 
     /// The topic under which an operation was sent: who knows the operation knows it, unless they came later.
-    fn topic_of(room: &mut Room, at: usize) -> [u8; 32] {
+    pub(super) fn topic_of(room: &mut Room, at: usize) -> [u8; 32] {
         let before = room.epochs.before_op(&room.graph, at);
         before.and_then(|epoch| room.lineage(&epoch)).map_or(room.row.topic, |(_, keys)| keys.topic())
     }
@@ -367,7 +364,7 @@ impl App {
     }
 
     /// Reads all items of an epoch's topic once more: its keys were handed over after they came.
-    fn read_again(&self, w: &mut Work<'_>, room: &mut Room, topic: &[u8; 32]) -> Result<(), Halt> {
+    pub(super) fn read_again(&self, w: &mut Work<'_>, room: &mut Room, topic: &[u8; 32]) -> Result<(), Halt> {
         for item in w.rows().group::<ChannelItem>(topic)? {
             let kept = w.get::<ChannelItemBytes>(&ChannelItemBytes::key_of(topic, &item.id))?;
             if let Some(frame) = kept.and_then(|kept| Frame::decode(&kept.bytes).ok()) {
@@ -380,96 +377,6 @@ impl App {
         Ok(())
     }
 
-    /// Asks for the keys of epochs that were sealed to this device and did not come yet.
-    pub(super) fn want_keys(&self, w: &mut Work<'_>, room: &mut Room) -> Result<(), Halt> {
-        let Some(current) = room.epochs.current() else { return Ok(()) };
-        let lacks = room.keys(&current).is_none();
-        // Also those that are over by now: something was said under them.
-        let mut fresh: BTreeSet<usize> = (0..room.graph.ops().len()).rev().take(FOLLOWING).collect();
-        fresh.retain(|at| {
-            self.is_for_me(room, *at) && room.epochs.behind(*at).is_some_and(|e| room.ring.get(&e).is_none())
-        });
-        let mut stack = vec![current];
-        while let Some(id) = stack.pop().filter(|_| lacks) {
-            match room.epochs.get(&id).map(|epoch| epoch.origin.clone()) {
-                _ if room.ring.get(&id).is_some() => {}
-                Some(Origin::Derived(parent, _)) => stack.push(parent),
-                Some(Origin::Merged(parts)) => stack.extend(parts),
-                Some(Origin::Fresh(at)) => drop(fresh.insert(at)),
-                None => {}
-            }
-        }
-        let topics = self.known_by(w, &room.row)?;
-        let mut wanted: Vec<EpochId> = Vec::new();
-        for at in fresh.into_iter().rev().take(KEYS_AT_ONCE) {
-            let Some(op) = room.graph.ops().get(at).cloned() else { continue };
-            let Some(place) = room.graph.sealed_place(at, &self.me.device) else { continue };
-            let author = w.get::<ChannelCard>(&ChannelCard::key_of(&room.row.channel, &op.device()))?;
-            let key = ChannelBlobItem::key_of(op.id().as_bytes(), place);
-            let mut others = author.is_none() || w.get::<ChannelBlobItem>(&key)?.is_some();
-            if let Some(card) = author.filter(|_| !others) {
-                let whom = Whom { peer: card.peer, addresses: card.addresses };
-                let ask = Ask::Blob { topics: topics.clone(), op: op.id(), places: vec![place] };
-                let question = Question::ChannelBlob { channel: room.row.number, op: at as u16 };
-                self.ask_member(w, question, &whom, &ask);
-                let topic = Self::topic_of(room, at);
-                self.read_mailboxes_again(w, &room.row.channel, &topic)?;
-                // Its author may be away for long.
-                others = w.rng.next_u64().is_multiple_of(AUTHOR_AWAY);
-            }
-            // Or the item is sealed to a key that this device does not have, because its author did not know its card.
-            wanted.extend(room.epochs.behind(at).filter(|_| others));
-        }
-        wanted.extend(self.lacking(w, room)?.into_iter().take(KEYS_AT_ONCE));
-        if lacks && !wanted.contains(&current) {
-            wanted.push(current);
-        }
-        for epoch in wanted {
-            let (Some((_, whom)), Some(card)) = (self.holder(w, room, &epoch)?, self.own_card(w, &mut room.row)?)
-            else {
-                continue;
-            };
-            let question = Question::ChannelKeys { channel: room.row.number, old: epoch != current };
-            self.ask_member(w, question, &whom, &Ask::Keys { topics: topics.clone(), epoch, card });
-        }
-        Ok(())
-    }
-
-    /// Epochs that something which waits may be sealed under, whose keys are not here although this device was meant to have
-    /// them, from the newest on: those that no other one of them leads to.
-    fn lacking(&self, w: &Work<'_>, room: &Room) -> Result<Vec<EpochId>, Halt> {
-        if w.rows().group::<ChannelUnread>(room.row.channel.as_bytes())?.is_empty() {
-            return Ok(Vec::new());
-        }
-        let me = BTreeSet::from([self.me.device]);
-        let behind = (0..room.graph.ops().len()).rev().take(FOLLOWING).filter_map(|at| room.epochs.behind(at));
-        let mut lacking: Vec<EpochId> = Vec::new();
-        for epoch in behind {
-            if room.ring.get(&epoch).is_none() && !lacking.contains(&epoch) && room.epochs.any_can_derive(&epoch, &me) {
-                lacking.push(epoch);
-            }
-        }
-        let origin = |id: &EpochId| room.epochs.get(id).map(|epoch| epoch.origin.clone());
-        let first = lacking.iter().filter(|id| match origin(id) {
-            Some(Origin::Derived(parent, _)) => !lacking.contains(&parent),
-            Some(Origin::Merged(parts)) => !parts.iter().any(|part| lacking.contains(part)),
-            // What was sealed to this device is asked of who made it.
-            Some(Origin::Fresh(_)) | None => false,
-        });
-        Ok(first.copied().collect())
-    }
-
-    /// Draws a member that was given an epoch's keys; any member where none of them can be asked.
-    fn holder(&self, w: &mut Work<'_>, room: &Room, epoch: &EpochId) -> Result<Option<(u16, Whom)>, Halt> {
-        let holders = room.epochs.holders(epoch);
-        let cards = self.askable(w, room)?;
-        let mut places: Vec<usize> = (0..cards.len()).collect();
-        if cards.iter().any(|card| holders.contains(&card.device)) {
-            places.retain(|at| cards.get(*at).is_some_and(|card| holders.contains(&card.device)));
-        }
-        self.drawn(w, cards, &places)
-    }
-
     /// Draws a member that can be asked.
     pub(super) fn any_peer(&self, w: &mut Work<'_>, room: &Room) -> Result<Option<(u16, Whom)>, Halt> {
         let cards = self.askable(w, room)?;
@@ -477,17 +384,16 @@ impl App {
         self.drawn(w, cards, &places)
     }
 
-    fn drawn(&self, w: &mut Work<'_>, cards: Vec<ChannelCard>, places: &[usize]) -> Result<Option<(u16, Whom)>, Halt> {
+    pub(super) fn drawn(
+        &self,
+        w: &mut Work<'_>,
+        cards: Vec<ChannelCard>,
+        places: &[usize],
+    ) -> Result<Option<(u16, Whom)>, Halt> {
         let drawn = w.rng.next_u64() % (places.len() as u64).max(1);
         let Some(at) = places.get(drawn as usize).copied() else { return Ok(None) };
-        let whom = cards.into_iter().nth(at).map(|card| Whom { peer: card.peer, addresses: card.addresses });
+        let whom = cards.into_iter().nth(at).map(Whom::from);
         Ok(whom.map(|whom| (u16::try_from(at).unwrap_or(0), whom)))
-    }
-
-    /// Whether an operation made keys that were sealed to this device.
-    fn is_for_me(&self, room: &Room, at: usize) -> bool {
-        let fresh = room.graph.ops().get(at).is_some_and(|op| op.act().fresh().is_some());
-        fresh && room.graph.sealed_place(at, &self.me.device).is_some()
     }
 
     /// A question to a member ended.
@@ -634,105 +540,6 @@ impl App {
             );
         }
         Ok(())
-    }
-
-    fn blob_came(&self, w: &mut Work<'_>, room: &mut Room, op: u16, reply: &Reply) -> Result<(), Halt> {
-        let Some(at) = (0..room.graph.ops().len()).rev().find(|at| *at as u16 == op) else { return Ok(()) };
-        for bytes in &reply.items {
-            self.blob_item_in(w, room, at, bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Takes this device's item of a rekey blob in: the keys of an epoch.
-    pub(super) fn blob_item_in(&self, w: &mut Work<'_>, room: &mut Room, at: usize, bytes: &[u8]) -> Result<(), Halt> {
-        let Some(op) = room.graph.ops().get(at).cloned() else { return Ok(()) };
-        let placed = match self.placed(room, at, bytes) {
-            Some((place, Ok(placed))) => {
-                w.put(&ChannelBlobItem { op: *op.id().as_bytes(), place, item: bytes.to_vec() })?;
-                placed
-            }
-            Some(_) => return self.caught(w, room, None, Offence::Forged),
-            None => return Ok(()),
-        };
-        let Some(leaf) = self.leaf_for(w, room, &placed)? else { return Ok(()) };
-        match placed.open(&self.me.device, &leaf) {
-            Ok(secrets) => {
-                if let Some(epoch) = room.epochs.behind(at)
-                    && let Some(of) = room.epochs.get(&epoch)
-                {
-                    room.ring.insert_fresh(epoch, of, &secrets);
-                    self.keys_are_here(w, room)?;
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a member made keys that do not open");
-                self.caught(w, room, Some(&op.account()), Offence::Keys)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks this device's item of a rekey blob against what its operation pins; nothing where there can be none.
-    fn placed(&self, room: &Room, at: usize, bytes: &[u8]) -> Option<(u32, Result<PlacedItem, ItemError>)> {
-        let op = room.graph.ops().get(at)?;
-        let (fresh, context) = (op.act().fresh()?, op.context()?);
-        let pins =
-            Pins { context, recipients: fresh.recipients, count: fresh.items, root: fresh.root, commit: fresh.commit };
-        let place = room.graph.sealed_place(at, &self.me.device)?;
-        Some((place, Item::decode(bytes).ok()?.verify(&pins, place)))
-    }
-
-    /// The leaf key that an item is sealed to, if it is one of this device's.
-    fn leaf_for(&self, w: &Work<'_>, room: &Room, placed: &PlacedItem) -> Result<Option<LeafSecret>, Halt> {
-        let key = ChannelLeaf::key_of(&room.row.channel, placed.leaf_key().as_bytes());
-        Ok(w.get::<ChannelLeaf>(&key)?.map(|leaf| LeafSecret::from_seed(Secret::new(leaf.seed))))
-    }
-
-    /// Says whether this device's item of a rekey blob is here, sealed to a key that it has, and does not open.
-    pub(super) fn does_not_open(&self, w: &Work<'_>, room: &Room, at: usize) -> Result<bool, Halt> {
-        let Some(op) = room.graph.ops().get(at) else { return Ok(false) };
-        let Some(place) = room.graph.sealed_place(at, &self.me.device) else { return Ok(false) };
-        let row = w.get::<ChannelBlobItem>(&ChannelBlobItem::key_of(op.id().as_bytes(), place))?;
-        let Some((_, Ok(placed))) = row.and_then(|row| self.placed(room, at, &row.item)) else { return Ok(false) };
-        let leaf = self.leaf_for(w, room, &placed)?;
-        Ok(leaf.is_some_and(|leaf| placed.open(&self.me.device, &leaf).is_err()))
-    }
-
-    fn keys_came(&self, w: &mut Work<'_>, room: &mut Room, reply: &Reply, old: bool) -> Result<(), Halt> {
-        let Some(bytes) = reply.items.first() else {
-            return if old { Ok(()) } else { self.keys_unknown(w, room) };
-        };
-        for leaf in w.rows().group::<ChannelLeaf>(room.row.channel.as_bytes())? {
-            let leaf = LeafSecret::from_seed(Secret::new(leaf.seed));
-            let Ok(handed) = Welcome::open(bytes, &room.row.channel, &leaf) else { continue };
-            // Taken only for an epoch that is in force here, or whose keys this device was meant to have: nobody can make it
-            // send under another.
-            let meant = room.epochs.current() == Some(handed.epoch)
-                || room.epochs.any_can_derive(&handed.epoch, &BTreeSet::from([self.me.device]));
-            if meant
-                && room.ring.get(&handed.epoch).is_none()
-                && room.epochs.get(&handed.epoch).is_some_and(|e| e.lineage == handed.lineage)
-            {
-                let topic = handed.lineage_keys.topic();
-                room.ring.insert(handed.epoch, handed.keys);
-                room.ring.insert_lineage(handed.lineage, handed.lineage_keys);
-                self.keys_are_here(w, room)?;
-                self.read_again(w, room, &topic)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn keys_are_here(&self, w: &mut Work<'_>, room: &mut Room) -> Result<(), Halt> {
-        for at in (0..room.graph.ops().len()).rev().take(FOLLOWING) {
-            if let Some(epoch) = room.epochs.behind(at) {
-                room.keys(&epoch);
-            }
-        }
-        self.settle_topic(w, room)?;
-        self.wake_waiting(w, room)?;
-        self.compare_soon(w, &room.row)
     }
 
     /// Writes what a lineage needs to be found by its topic.
@@ -931,36 +738,6 @@ impl App {
             return under;
         }
         room.newest_epoch(at).into_iter().collect()
-    }
-
-    /// Hands keys to a device that belongs and could not open them: of the epoch in force, or of one that it may have.
-    fn hand_keys(&self, w: &mut Work<'_>, room: &mut Room, epoch: &EpochId, card: &[u8]) -> Result<Reply, Halt> {
-        let Ok(signed) = SignedCard::decode(card) else { return Ok(Reply::default()) };
-        let device: DeviceId = *signed.device();
-        let Some(info) = room.graph.device(&device).cloned() else { return Ok(Reply::default()) };
-        let Ok(claimed) = signed.verify(&info) else { return Ok(Reply::default()) };
-        let member = room.graph.standing(&claimed.account, w.now);
-        let belongs = member.is_some_and(|m| m.devices.iter().any(|d| d.id == device));
-        let held = room.epochs.any_can_derive(epoch, &BTreeSet::from([device]));
-        if !belongs || claimed.channel != room.row.channel || !(held || room.epochs.current() == Some(*epoch)) {
-            return Ok(Reply::default());
-        }
-        let (Some(keys), Some((lineage, lineage_keys))) = (room.keys(epoch), room.lineage(epoch)) else {
-            return Ok(Reply::default());
-        };
-        self.card_in(w, room, card)?;
-        if !held {
-            // Recorded first, so that everybody can compute who has which keys.
-            let act = Act::EpochGrant { device, epochs: vec![*epoch.as_bytes()] };
-            if self.act(w, room, &act).is_err() {
-                return Ok(Reply::default());
-            }
-        }
-        let op = room.graph.heads().first().copied().unwrap_or(OpId::from_bytes([0; 32]));
-        let welcome = Welcome { op, epoch: *epoch, keys, lineage, lineage_keys, cards: Vec::new() };
-        let leaf: &LeafPublic = &claimed.leaf;
-        let sealed = welcome.seal(&room.row.channel, leaf, w.rng);
-        Ok(Reply { items: sealed.into_iter().collect(), ..Reply::default() })
     }
 
     /// A peer came up: channels with members there are compared at once.
