@@ -19,7 +19,7 @@ use kith_protocol::{
     AccountId, ChannelId, DeviceId, MessageId,
     channel::{
         Attested, BadFrame, Chain, Context, EpochId, Event, Frame, Header, MessageHash, NoSeed, Permission, Refused,
-        Saying, SenderTree, seal,
+        Saying, SenderTree, Setting, seal,
     },
     content::Text,
     crypto::{Secret, kdf::sha256, sign::VerifyingKey},
@@ -34,6 +34,9 @@ use kith_store::{
     },
 };
 use std::collections::VecDeque;
+
+/// Messages that are marked as forgotten at once; the others follow when the channel is looked at next.
+const FORGOTTEN_AT_ONCE: usize = 256;
 
 /// Reactions and pins that are kept of one message.
 const MARKS_MAX: usize = 1_024;
@@ -409,6 +412,27 @@ impl App {
         }
     }
 
+    /// Lets what was said before the channel's retention go: it vanishes as what its author gave an end.
+    pub(super) fn forget_old(&self, w: &mut Work<'_>, room: &Room) -> Result<(), Halt> {
+        let Some(Setting::RetentionDays(days @ 1..)) = room.graph.setting(4) else {
+            return Ok(());
+        };
+        // A clock that may be wrong lets nothing go.
+        if !self.may_vanish(w)? {
+            return Ok(());
+        }
+        let end = w.now.as_millis().saturating_sub(u64::from(*days) * 86_400_000);
+        let group = Place::Channel(*room.row.channel.as_bytes()).group();
+        let old = w.rows().rows::<Message>(&group, &Range::all().before(&end.to_be_bytes()), FORGOTTEN_AT_ONCE)?;
+        for message in old {
+            if message.expires_at.is_none_or(|at| at > w.now) {
+                w.schedule(w.now, DueWhat::Vanish(message.id))?;
+                w.put(&Message { expires_at: Some(w.now), ..message })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes back a message in whose place another one stays.
     fn withdraw(&self, w: &mut Work<'_>, room: &Room, id: &MessageId) -> Result<(), Halt> {
         let place = Place::Channel(*room.row.channel.as_bytes());
@@ -712,32 +736,9 @@ fn place_of(room: &Room, epoch: &EpochId, device: &DeviceId) -> Option<u32> {
     u32::try_from(at).ok()
 }
 
-/// Messages that are marked as forgotten at once; the others follow when the channel is looked at next.
-const FORGOTTEN_AT_ONCE: usize = 256;
-
-impl App {
-    /// Lets what was said before the channel's retention go: it vanishes as what its author gave an end.
-    pub(super) fn forget_old(&self, w: &mut Work<'_>, room: &Room) -> Result<(), Halt> {
-        let Some(kith_protocol::channel::Setting::RetentionDays(days @ 1..)) = room.graph.setting(4) else {
-            return Ok(());
-        };
-        let end = w.now.as_millis().saturating_sub(u64::from(*days) * 86_400_000);
-        let group = Place::Channel(*room.row.channel.as_bytes()).group();
-        let old = w.rows().rows::<Message>(&group, &Range::all().before(&end.to_be_bytes()), FORGOTTEN_AT_ONCE)?;
-        for message in old {
-            // A clock that leapt lets nothing go: that is looked at when it is to vanish.
-            if message.expires_at.is_none_or(|at| at > w.now) {
-                w.schedule(w.now, DueWhat::Vanish(message.id))?;
-                w.put(&Message { expires_at: Some(w.now), ..message })?;
-            }
-        }
-        Ok(())
-    }
-}
-
 fn expiry_of(room: &Room) -> Option<u64> {
     match room.graph.setting(5) {
-        Some(kith_protocol::channel::Setting::ExpireAfterMs(ms)) if *ms > 0 => Some(*ms),
+        Some(Setting::ExpireAfterMs(ms)) if *ms > 0 => Some(*ms),
         _ => None,
     }
 }
