@@ -116,6 +116,40 @@ fn circle() -> (Person, Person, Person, String) {
 }
 
 #[test]
+fn a_search_says_where_what_it_finds_stands() {
+    let (alice, bob, ..) = circle();
+    let first = say(&alice, "#circle", "The tide is high");
+    say(&alice, "#circle", "no water");
+    reads(&bob, "#circle", &["The tide is high", "no water"]);
+    for person in [&alice, &bob] {
+        let found = person.lines(&["search", "HIGH", "tide"]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((&found[0]["id"], &found[0]["place"]), (&json!(first), &json!("#circle")));
+    }
+    assert_eq!(bob.lines(&["search", "water", "--with", "#circle", "-n", "1"]).len(), 1);
+    assert!(bob.lines(&["search", "tide", "water"]).is_empty(), "all words, and in one message");
+    check(
+        &bob,
+        &[
+            (
+                &["search", " "],
+                2,
+                "usage",
+                "a search is for words, of at most 1024 bytes together",
+                "kith search 'some words'",
+            ),
+            (
+                &["search", "tide", "--with", "#nowhere"],
+                4,
+                "channel_unknown",
+                "no channel is called #nowhere",
+                "kith channel list, or kith join CODE",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_channel_from_its_making_to_the_last_who_leaves() {
     let (alice, mut bob, carol, code) = circle();
     assert_eq!(code.len(), 64);

@@ -33,12 +33,13 @@ pub(crate) async fn run(args: SearchArgs, context: &Context) -> Outcome {
         false => (client.channels().await?, client.contacts(None).await?),
     };
     for message in messages {
+        let named = |sign: char, name: &str| (!name.is_empty()).then(|| format!("{sign}{name}"));
         let place = match message.channel {
             true => channels
                 .iter()
                 .find(|c| c.id.as_bytes() == message.conversation.as_bytes())
-                .map(|c| format!("#{}", c.name)),
-            false => contacts.iter().find(|c| c.account == message.conversation).map(|c| format!("@{}", c.name)),
+                .and_then(|c| named('#', &c.name)),
+            false => contacts.iter().find(|c| c.account == message.conversation).and_then(|c| named('@', &c.name)),
         };
         out.one(&Found { message, place })?;
     }
